@@ -1,0 +1,1 @@
+"""Feeds that hand candles to Cerebro, and a synthetic market with a known oracle."""

@@ -1,0 +1,68 @@
+"""LSTM forecasts, a crypto-futures account and an honest report for Backtrader.
+
+Names are resolved on first use, so `import lstm_backtrader` loads neither torch nor backtrader.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lstm_backtrader import datafeeds, strategies
+    from lstm_backtrader.candles import read_candles
+    from lstm_backtrader.datafeeds.frames import CandleFeed
+    from lstm_backtrader.forecast.inference import load_model
+    from lstm_backtrader.forecast.training import TrainConfig, train
+    from lstm_backtrader.futures.broker import FuturesBroker
+    from lstm_backtrader.indicators.lstm import LSTMSignal
+    from lstm_backtrader.reporting.report import report, report_from_equity
+    from lstm_backtrader.session import instrument, run
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "CandleFeed": "lstm_backtrader.datafeeds.frames",
+    "FuturesBroker": "lstm_backtrader.futures.broker",
+    "LSTMSignal": "lstm_backtrader.indicators.lstm",
+    "TrainConfig": "lstm_backtrader.forecast.training",
+    "instrument": "lstm_backtrader.session",
+    "load_model": "lstm_backtrader.forecast.inference",
+    "read_candles": "lstm_backtrader.candles",
+    "report": "lstm_backtrader.reporting.report",
+    "report_from_equity": "lstm_backtrader.reporting.report",
+    "run": "lstm_backtrader.session",
+    "train": "lstm_backtrader.forecast.training",
+}
+_SUBPACKAGES = ("datafeeds", "strategies")
+
+__all__ = [
+    "CandleFeed",
+    "FuturesBroker",
+    "LSTMSignal",
+    "TrainConfig",
+    "datafeeds",
+    "instrument",
+    "load_model",
+    "read_candles",
+    "report",
+    "report_from_equity",
+    "run",
+    "strategies",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    elif name in _SUBPACKAGES:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

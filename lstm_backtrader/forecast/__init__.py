@@ -1,0 +1,1 @@
+"""Candles to forecast: features, training, artefact and inference; knows no Backtrader."""

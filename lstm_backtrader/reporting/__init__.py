@@ -1,0 +1,1 @@
+"""From a finished run to metrics, trades and one HTML page."""

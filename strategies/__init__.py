@@ -1,0 +1,1 @@
+"""Backtrader strategies for futures, and the baselines every result is shown beside."""
