@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lstm_backtrader import datafeeds, strategies
-    from lstm_backtrader.candles import read_candles
+    from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.forecast.inference import load_model
     from lstm_backtrader.forecast.training import TrainConfig, train
@@ -28,7 +28,7 @@ _HOME = {
     "TrainConfig": "lstm_backtrader.forecast.training",
     "instrument": "lstm_backtrader.session",
     "load_model": "lstm_backtrader.forecast.inference",
-    "read_candles": "lstm_backtrader.candles",
+    "read_candles": "lstm_backtrader.candle_files",
     "report": "lstm_backtrader.reporting.report",
     "report_from_equity": "lstm_backtrader.reporting.report",
     "run": "lstm_backtrader.session",
