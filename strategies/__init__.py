@@ -1,1 +1,36 @@
 """Backtrader strategies for futures, and the baselines every result is shown beside."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lstm_backtrader.strategies.baselines import BuyAndHold, SmaCross
+    from lstm_backtrader.strategies.exits import Exits
+    from lstm_backtrader.strategies.lstm_futures import LSTMFutures
+    from lstm_backtrader.strategies.signal_futures import SignalFutures
+    from lstm_backtrader.strategies.sizing import size_for
+
+_HOME = {
+    "BuyAndHold": "baselines",
+    "Exits": "exits",
+    "LSTMFutures": "lstm_futures",
+    "SignalFutures": "signal_futures",
+    "SmaCross": "baselines",
+    "size_for": "sizing",
+}
+
+__all__ = ["BuyAndHold", "Exits", "LSTMFutures", "SignalFutures", "SmaCross", "size_for"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

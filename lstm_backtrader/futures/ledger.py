@@ -1,0 +1,70 @@
+"""The account's book: every change of equity, under the reason that caused it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class FundingEvent(NamedTuple):
+    """One funding payment of one position."""
+
+    time: float  # open time of the bar the stamp lies in, as Backtrader's float datetime
+    data: Any  # a Backtrader feed; the library ships no types
+    tradeid: int
+    amount: float  # received; negative is paid
+
+
+class LiquidationEvent(NamedTuple):
+    """One position the venue closed."""
+
+    time: float
+    data: Any
+    tradeid: int
+    size: float  # what was held; positive is long
+    price: float
+    profit: float  # before the fee; its loss is at most the margin
+
+
+class CashEvent(NamedTuple):
+    """Money put in or taken out with `add_cash`."""
+
+    time: float
+    amount: float
+
+
+@dataclass
+class Ledger:
+    """Running totals in the settlement coin, with the events behind them.
+
+    At every bar: equity - start cash == gross_profit + open profit - fees + funding + other_cash.
+    """
+
+    gross_profit: float = 0.0  # realised, before fees and funding
+    fees: float = 0.0  # a cost, >= 0 (rebates count against it)
+    funding: float = 0.0  # received; negative is paid
+    liquidation_loss: float = 0.0  # <= 0, the part of gross_profit lost in liquidations
+    other_cash: float = 0.0  # put in or taken out
+    liquidations: int = 0
+    funding_events: list[FundingEvent] = field(default_factory=list)
+    liquidation_events: list[LiquidationEvent] = field(default_factory=list)
+    cash_events: list[CashEvent] = field(default_factory=list)
+
+    def book_fill(self, profit: float, fee: float) -> None:
+        """Realised profit and the fee of one fill."""
+        self.gross_profit += profit
+        self.fees += fee
+
+    def book_funding(self, event: FundingEvent) -> None:
+        self.funding += event.amount
+        self.funding_events.append(event)
+
+    def book_liquidation(self, event: LiquidationEvent) -> None:
+        """Only counts: profit and fee of the fill come through `book_fill`."""
+        self.liquidations += 1
+        self.liquidation_loss += min(0.0, event.profit)
+        self.liquidation_events.append(event)
+
+    def book_cash(self, event: CashEvent) -> None:
+        self.other_cash += event.amount
+        self.cash_events.append(event)
