@@ -55,9 +55,7 @@ def _read_table(path: str | Path) -> pd.DataFrame:
         elif kind in (".csv", ".csv.gz"):
             table = pd.read_csv(file)
         else:
-            raise DataError(
-                f"{path}: '{file.suffix}' is no known format. Use .parquet, .csv, .csv.gz or .feather."
-            )
+            raise DataError(f"{path}: '{file.suffix}' is no known format. Use .parquet, .csv, .csv.gz or .feather.")
     except DataError:
         raise
     except (ValueError, OSError) as error:
@@ -109,9 +107,8 @@ def _join_funding(candles: pd.DataFrame, timeframe_s: int, path: str | Path) -> 
     if same.any():
         rates_of = series.groupby(level=0).nunique()
         if (rates_of > 1).any():
-            raise DataError(
-                f"{path}: two different rates for {show_time(int(rates_of.idxmax()))}. Keep one of them."
-            )
+            when = show_time(int(rates_of.index[rates_of > 1][0]))
+            raise DataError(f"{path}: two different rates for {when}. Keep one of them.")
         series = series[~same]
     step = timeframe_s * _NS
     opens = open_times(candles.index)

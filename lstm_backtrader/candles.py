@@ -109,9 +109,7 @@ def open_times(index: pd.Index) -> NDArray[np.int64]:
 def bar_seconds(open_time: NDArray[np.int64]) -> int:
     """Bar length in seconds, measured: the median distance of the stamps (nanoseconds)."""
     if len(open_time) < 2:
-        raise DataError(
-            f"the bar length is measured between bars; {len(open_time)} is too few, give at least 2."
-        )
+        raise DataError(f"the bar length is measured between bars; {len(open_time)} is too few, give at least 2.")
     return round(float(np.median(np.diff(open_time))) / _NS)
 
 
@@ -205,8 +203,7 @@ def _numeric_columns(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, tu
         elif name in COLUMNS:
             row = int(np.argmax(bad.to_numpy()))
             raise DataError(
-                f"{source}: row {row + 1}: {name} is {frame[name].iloc[row]!r}, not a number. "
-                f"Mend or drop the row."
+                f"{source}: row {row + 1}: {name} is {frame[name].iloc[row]!r}, not a number. Mend or drop the row."
             )
         else:
             dropped.append(str(name))
@@ -238,9 +235,7 @@ def read_stamps(frame: pd.DataFrame, source: str) -> tuple[NDArray[np.int64], st
             offsets = raw.astype(str).str.extract(r"[T ]\d\d:?\d\d.*?([+-]\d\d:?\d\d)$")[0].dropna()
             foreign = offsets[~offsets.str.fullmatch(r"[+-]00:?00")]
             converted_from = "/".join(sorted(set(foreign))) if len(foreign) else ""
-        parsed = pd.to_datetime(
-            raw, utc=True, errors="coerce", format=None if _is_datetime(raw) else "ISO8601"
-        )
+        parsed = pd.to_datetime(raw, utc=True, errors="coerce", format=None if _is_datetime(raw) else "ISO8601")
     if parsed.isna().any():
         row = int(np.argmax(parsed.isna().to_numpy()))
         raise DataError(
@@ -264,8 +259,7 @@ def _from_epoch(raw: pd.Series, source: str) -> pd.Series:
     unit = "s" if size < 1e11 else "ms" if size < 1e14 else "us" if size < 1e17 else "ns"
     if size < 1e8:
         raise DataError(
-            f"{source}: row 1: time {raw.iloc[0]} is no epoch of this century. "
-            f"Use s, ms, us or ns since 1970."
+            f"{source}: row 1: time {raw.iloc[0]} is no epoch of this century. Use s, ms, us or ns since 1970."
         )
     return pd.Series(pd.to_datetime(raw, unit=unit, utc=True, errors="coerce"))
 
@@ -311,9 +305,7 @@ def _check_grid(stamps: NDArray[np.int64], rows: NDArray[np.int64], source: str)
     return step
 
 
-def _check_prices(
-    table: pd.DataFrame, stamps: NDArray[np.int64], rows: NDArray[np.int64], source: str
-) -> None:
+def _check_prices(table: pd.DataFrame, stamps: NDArray[np.int64], rows: NDArray[np.int64], source: str) -> None:
     def refuse(bad: NDArray[np.bool_], column: str, rule: str, remedy: str) -> None:
         if bad.any():
             i = int(np.argmax(bad))

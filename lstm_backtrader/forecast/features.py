@@ -1,0 +1,187 @@
+"""Features: numpy functions of candles, row t from bars up to t, each with a declared finite memory.
+
+A feature reads its last `memory` bars and nothing else: sums and means are taken over that window itself, never
+as running totals, so a history cut anywhere gives the same numbers (to 1e-9) once `memory` bars are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from lstm_backtrader.candles import Bars
+from lstm_backtrader.errors import ConfigError
+
+Floats = NDArray[np.float64]
+Params = Mapping[str, int | str]
+
+VOLATILITY_HALFLIFE = 24  # bars
+VOLATILITY_MEMORY = 168  # returns; the weight left out is 0.5 ** 7
+_HOUR_NS, _DAY_NS = 3_600_000_000_000, 86_400_000_000_000
+_MONDAY_NS = 4 * _DAY_NS  # 1970-01-01 was a Thursday: four days to the first Monday
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A registered feature: the function and how many bars it reads, the current one included."""
+
+    function: Callable[..., Floats]
+    memory: Callable[..., int]
+
+
+FEATURES: dict[str, Feature] = {}
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """A feature by name with its parameters, as kept in a model's manifest."""
+
+    name: str
+    params: Params = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in FEATURES:
+            raise ConfigError(f"unknown feature '{self.name}'. Known: {', '.join(sorted(FEATURES))}.")
+
+    @property
+    def memory(self) -> int:
+        """Bars the feature reads, the current one included."""
+        return FEATURES[self.name].memory(**self.params)
+
+    def compute(self, bars: Bars) -> Floats:
+        """(T,) float64; the first `memory` - 1 rows are NaN."""
+        if len(bars) < self.memory:
+            return np.full(len(bars), np.nan)
+        return FEATURES[self.name].function(bars, **self.params)
+
+
+def feature(memory: Callable[..., int]) -> Callable[[Callable[..., Floats]], Callable[..., Floats]]:
+    """Register a function `(bars, **params) -> (T,)` as a feature; `memory(**params)` gives the bars it reads."""
+
+    def register(function: Callable[..., Floats]) -> Callable[..., Floats]:
+        name = function.__name__
+        if name in FEATURES:
+            raise ConfigError(f"a feature '{name}' exists already. Choose another name.")
+        FEATURES[name] = Feature(function, memory)
+        return function
+
+    return register
+
+
+def default_features(events: Sequence[str] = ()) -> tuple[FeatureSpec, ...]:
+    """Twelve stationary features of price, volume and the clock, and one for each event column."""
+    return (
+        *(FeatureSpec("log_return", {"span": span}) for span in (1, 6, 24, 72, 168)),
+        FeatureSpec("bar_range"),
+        FeatureSpec("close_location"),
+        FeatureSpec("volume_z", {"span": 168}),
+        *(
+            FeatureSpec("clock", {"cycle": cycle, "wave": wave})
+            for cycle in ("day", "week")
+            for wave in ("sin", "cos")
+        ),
+        *(FeatureSpec("event", {"column": column}) for column in events),
+    )
+
+
+def make_features(bars: Bars, specs: Sequence[FeatureSpec]) -> NDArray[np.float32]:
+    """(T, F) float32, one column a spec; rows before the longest memory are NaN."""
+    X = np.empty((len(bars), len(specs)), dtype=np.float32)
+    for column, spec in enumerate(specs):
+        X[:, column] = spec.compute(bars)
+    return X
+
+
+def longest_memory(specs: Sequence[FeatureSpec]) -> int:
+    """Bars that have to be there before every feature has a value."""
+    return max(spec.memory for spec in specs)
+
+
+def volatility(bars: Bars) -> Floats:
+    """(T,) standard deviation of one bar's log return: exponentially weighted, cut after 168 returns.
+
+    Needs 169 bars. Never zero: a market that did not move at all counts as 1e-8.
+    """
+    weights = 0.5 ** (np.arange(VOLATILITY_MEMORY)[::-1] / VOLATILITY_HALFLIFE)
+    squares = np.diff(np.log(bars["close"])) ** 2
+    out = np.full(len(bars), np.nan)
+    if len(squares) >= VOLATILITY_MEMORY:
+        variance = np.correlate(squares, weights / weights.sum(), mode="valid")
+        out[VOLATILITY_MEMORY:] = np.maximum(np.sqrt(variance), 1e-8)
+    return out
+
+
+@feature(memory=lambda span: max(span, VOLATILITY_MEMORY) + 1)
+def log_return(bars: Bars, span: int) -> Floats:
+    """Log return over `span` bars, in units of its standard deviation."""
+    log_close = np.log(bars["close"])
+    out = np.full(len(bars), np.nan)
+    out[span:] = log_close[span:] - log_close[:-span]
+    out /= volatility(bars) * np.sqrt(span)
+    return out
+
+
+@feature(memory=lambda: VOLATILITY_MEMORY + 1)
+def bar_range(bars: Bars) -> Floats:
+    """Log of high over low, in units of one bar's standard deviation."""
+    return np.divide(np.log(bars["high"] / bars["low"]), volatility(bars))
+
+
+@feature(memory=lambda: 1)
+def close_location(bars: Bars) -> Floats:
+    """Where the close lies between low (-1) and high (+1); 0 for a bar without range."""
+    width = bars["high"] - bars["low"]
+    middle = 2 * bars["close"] - bars["high"] - bars["low"]
+    return np.divide(middle, width, out=np.zeros(len(bars)), where=width > 0)
+
+
+@feature(memory=lambda span: span)
+def volume_z(bars: Bars, span: int) -> Floats:
+    """z-score of the cube root of volume over `span` bars; 0 where volume does not vary.
+
+    The cube root makes volumes nearly normal (Wilson and Hilferty, PNAS 1931), takes zeros, and leaves the
+    score free of the unit of volume.
+    """
+    root = np.cbrt(bars["volume"])
+    mean, std = window_mean_std(root, span)
+    return np.divide(root - mean, std, out=np.where(np.isnan(mean), np.nan, 0.0), where=std > 1e-12 * np.abs(mean))
+
+
+@feature(memory=lambda cycle, wave: 1)
+def clock(bars: Bars, cycle: str, wave: str) -> Floats:
+    """Sine or cosine of the open time within the `day` or the `week` (from Monday 00:00 UTC)."""
+    length = _DAY_NS if cycle == "day" else 7 * _DAY_NS
+    angle = 2 * np.pi * ((bars.open_time - _MONDAY_NS) % length) / length
+    return np.sin(angle) if wave == "sin" else np.cos(angle)
+
+
+@feature(memory=lambda column: 1)
+def event(bars: Bars, column: str) -> Floats:
+    """Value of an event column at its bar, 0 where nothing happened (NaN or 0)."""
+    return np.nan_to_num(bars[column], nan=0.0)
+
+
+def window_mean_std(values: Floats, span: int) -> tuple[Floats, Floats]:
+    """Mean and standard deviation (ddof 0) of the last `span` values, two passes over each window: (T,), (T,)."""
+    mean, std = np.full(len(values), np.nan), np.full(len(values), np.nan)
+    if len(values) < span:
+        return mean, std
+    windows = sliding_window_view(values, span)  # (T - span + 1, span), a view
+    chunk = max(1, 1_000_000 // span)
+    for start in range(0, len(windows), chunk):
+        part = windows[start : start + chunk]
+        centre = part.mean(axis=1)
+        rows = slice(span - 1 + start, span - 1 + start + len(part))
+        mean[rows] = centre
+        std[rows] = np.sqrt(((part - centre[:, None]) ** 2).mean(axis=1))
+    return mean, std
+
+
+def volume_spikes(bars: Bars, threshold: float = 3.2, span: int = 168) -> NDArray[np.bool_]:
+    """(T,) True at event bars: volume `threshold` standard deviations above its last `span` bars."""
+    z = FeatureSpec("volume_z", {"span": span}).compute(bars)
+    return np.nan_to_num(z, nan=0.0) > threshold

@@ -1,0 +1,275 @@
+"""The trained LSTM as a forecaster: `predict` for a whole history, `stream` for one bar after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from lstm_backtrader.candles import COLUMNS, Bars, bar_seconds, format_timeframe
+from lstm_backtrader.errors import TimeframeError
+from lstm_backtrader.forecast.artefact import (
+    MANIFEST,
+    WEIGHTS,
+    Manifest,
+    load_artefact,
+    pack_weights,
+    save_artefact,
+)
+from lstm_backtrader.forecast.context import StridedContext
+from lstm_backtrader.forecast.dataset import Scaler
+from lstm_backtrader.forecast.features import longest_memory, make_features
+from lstm_backtrader.forecast.network import RecurrentNet, State, one_thread
+from lstm_backtrader.forecast.protocol import NO_FORECAST, ForecastPoint
+from lstm_backtrader.forecast.strided import strided_forecast
+
+_NS = 1_000_000_000
+
+
+class LSTMForecaster:
+    """An ensemble of M trained nets with the manifest that says how to feed them; meets `Forecaster`."""
+
+    def __init__(self, manifest: Manifest, nets: Sequence[RecurrentNet], name: str = "LSTM") -> None:
+        self.manifest = manifest
+        self.name = name
+        self.nets = list(nets)
+        self.specs = manifest.specs()
+        self.memory = longest_memory(self.specs)
+        self.context = StridedContext(manifest.context, manifest.stride)
+        self.scaler = Scaler(manifest.scaler.mean, manifest.scaler.scale)
+        self.step_ns = manifest.timeframe_s * _NS
+
+    @property
+    def timeframe(self) -> pd.Timedelta:
+        """Bar length the model was trained on."""
+        return pd.Timedelta(seconds=self.manifest.timeframe_s)
+
+    @property
+    def warmup(self) -> int:
+        """Bars needed before a forecast is certain: longest feature memory + L + S."""
+        return self.memory + self.context.length + self.context.stride
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the candles the model reads."""
+        events = [str(spec.params["column"]) for spec in self.specs if "column" in spec.params]
+        return (*COLUMNS, *dict.fromkeys(events))
+
+    @property
+    def threshold(self) -> float:
+        """|forecast| from which the signal is +-1: the deviation of its forecasts on validation."""
+        return self.manifest.threshold
+
+    @property
+    def valid_from(self) -> pd.Timestamp:
+        """Open of the first bar that no train or validation label has seen."""
+        return pd.Timestamp(self.manifest.trained_until) + (self.manifest.purge_bars + 1) * self.timeframe
+
+    @property
+    def valid_until(self) -> pd.Timestamp | None:
+        """Open of the first bar the model is too old for; None if it never expires."""
+        return pd.Timestamp(self.manifest.expires) if self.manifest.expires else None
+
+    @property
+    def horizon(self) -> int:
+        """Bars ahead that are forecast."""
+        return self.manifest.label.horizon
+
+    @property
+    def seam(self) -> float | None:
+        """Rms forecast change where the context restarts, over that elsewhere, on validation."""
+        return self.manifest.validation.seam
+
+    def predict(self, candles: pd.DataFrame) -> pd.DataFrame:
+        """Columns `forecast`, `prob_up`, `spread` (T,) on the candles' index; row t known at the close of bar t.
+
+        The in-sample guard is the indicator's: bars the model was trained on get a forecast here.
+        """
+        bars = Bars.of(candles)
+        if len(bars) > 1 and bar_seconds(bars.open_time) != self.manifest.timeframe_s:
+            raise TimeframeError(
+                f"the candles are {format_timeframe(bar_seconds(bars.open_time))} bars, the model was trained on "
+                f"{format_timeframe(self.manifest.timeframe_s)}. Give candles of the model's bar length."
+            )
+        rows, X, slots = self._inputs(bars)
+        members = np.full((len(self.nets), len(bars)), np.nan, dtype=np.float32)  # (M, T)
+        members[:, rows] = strided_forecast(self.nets, self.context, X, slots)
+        mean, prob_up, spread = self._combine(members)
+        return pd.DataFrame({"forecast": mean, "prob_up": prob_up, "spread": spread}, index=candles.index)
+
+    def stream(self) -> LSTMStream:
+        """A running forecast; equal to `predict` to 1e-6 on every closed bar."""
+        return LSTMStream(self)
+
+    def save(self, directory: str | Path) -> None:
+        """Write the artefact, whole or not at all."""
+        weights, _ = pack_weights(dict(zip(self.manifest.seeds, self.nets, strict=True)))
+        save_artefact(directory, self.manifest, weights)
+
+    def _inputs(self, bars: Bars) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Rows with all features (N,), their scaled features (N, F) and slots (N,)."""
+        X = make_features(bars, self.specs)
+        rows = np.flatnonzero(np.isfinite(X).all(axis=1))
+        return rows, self.scaler.transform(X[rows]), bars.open_time[rows] // self.step_ns
+
+    def _combine(self, members: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+        """(M, T) -> mean, probability of a positive label, standard deviation over members: (T,) each."""
+        mean = members.mean(axis=0, dtype=np.float64)
+        z = torch.from_numpy(mean / self.manifest.validation.residual_std)
+        return mean, torch.special.ndtr(z).numpy(), members.std(axis=0, dtype=np.float64)
+
+
+class LSTMStream:
+    """The running sequences as one small batch, advanced a step a bar.
+
+    State is keyed by bar time. `_committed` holds the sequences up to the bar before the newest one; the newest
+    is computed on top of it and committed when its successor arrives, so a forming bar may come many times.
+    Wherever the newest bar does not follow the one before (first call, restart, replay), the sequences are
+    rebuilt from `warmup` bars of history.
+    """
+
+    def __init__(self, model: LSTMForecaster) -> None:
+        self._model = model
+        self._committed = _Sequences.none(model)
+        self._newest = self._committed
+        self._time = -1  # open of the newest bar seen
+        self._values = b""  # what it held
+
+    def update(self, tail: Callable[[int], Bars]) -> ForecastPoint:
+        """See `ForecastStream.update`."""
+        model = self._model
+        recent = tail(model.memory)
+        time = int(recent.open_time[-1])
+        if time != self._time:
+            follows = len(recent) > 1 and int(recent.open_time[-2]) == self._time
+            if follows and self._pack(recent, -2) == self._values:
+                self._committed = self._newest
+            else:
+                self._committed = self._rebuild(tail(model.warmup))
+            self._time = time
+        self._values = self._pack(recent, -1)
+        rows, X, slots = model._inputs(recent)
+        if len(rows) == 0 or rows[-1] != len(recent) - 1:  # a bar without features is skipped
+            self._newest = self._committed
+            return NO_FORECAST
+        self._newest, members = self._committed.advance(X[-1], int(slots[-1]))
+        mean, prob_up, spread = model._combine(members[:, None])
+        return ForecastPoint(float(mean[0]), float(prob_up[0]), float(spread[0]))
+
+    def _pack(self, bars: Bars, row: int) -> bytes:
+        return np.array([bars[name][row] for name in self._model.columns]).tobytes()
+
+    def _rebuild(self, bars: Bars) -> _Sequences:
+        """The sequences as they stood after the bar before the last of `bars`."""
+        model = self._model
+        before = Bars(bars.open_time[:-1], {name: column[:-1] for name, column in bars.columns.items()})
+        _, X, slots = model._inputs(before)
+        return _Sequences.of_history(model, X, slots)
+
+
+class _Sequences:
+    """The sequences alive after a bar: where each started, bars it has seen, and its state in each net."""
+
+    def __init__(
+        self,
+        model: LSTMForecaster,
+        begun: int | None,
+        starts: list[int],
+        seen: list[int],
+        states: list[State],
+    ) -> None:
+        self.model = model
+        self.begun = begun  # first slot with features; sequences that start before it are incomplete
+        self.starts = starts
+        self.seen = seen
+        self.states = states  # a net: (h, c), each (layers, len(starts), H)
+
+    @classmethod
+    def none(cls, model: LSTMForecaster) -> _Sequences:
+        shape = (model.manifest.layers, 0, model.manifest.hidden)
+        parts = 2 if model.manifest.cell == "lstm" else 1
+        return cls(model, None, [], [], [tuple(torch.empty(shape) for _ in range(parts)) for _ in model.nets])
+
+    @classmethod
+    def of_history(cls, model: LSTMForecaster, X: NDArray[np.float32], slots: NDArray[np.int64]) -> _Sequences:
+        """Run every sequence alive at the last slot over its rows of X (N, F)."""
+        here = cls.none(model)
+        if len(slots) == 0:
+            return here
+        here.begun = int(slots[0])
+        here.starts = [start for start in model.context.alive(int(slots[-1])) if start >= here.begun]
+        firsts = [int(np.searchsorted(slots, start)) for start in here.starts]
+        here.seen = [len(slots) - first for first in firsts]
+        with one_thread(), torch.inference_mode():
+            for first in firsts:
+                x = torch.from_numpy(X[first:])[None]  # (1, n, F)
+                for member, net in enumerate(model.nets):
+                    _, state = net(x)
+                    here.states[member] = _join(here.states[member], state)
+        return here
+
+    def advance(self, x: NDArray[np.float32], slot: int) -> tuple[_Sequences, NDArray[np.float32]]:
+        """One bar on: features (F,) at `slot` -> the sequences after it, forecasts of the nets (M,)."""
+        model = self.model
+        begun = slot if self.begun is None else self.begun
+        alive = model.context.alive(slot)
+        dropped = sum(start < alive[0] for start in self.starts)
+        kept = self.starts[dropped:]
+        latest = kept[-1] if kept else begun - 1
+        fresh = [start for start in alive if start > latest and start >= begun]
+        starts = kept + fresh
+        seen = [n + 1 for n in self.seen[dropped:]] + [1] * len(fresh)
+        forecasts = np.full(len(model.nets), np.nan, dtype=np.float32)
+        states = []
+        with one_thread(), torch.inference_mode():
+            batch = torch.from_numpy(x).expand(len(starts), 1, -1)  # (n, 1, F)
+            for member, net in enumerate(model.nets):
+                before = _resize(self.states[member], dropped, len(fresh))
+                if not starts:
+                    states.append(before)
+                    continue
+                y, after = net(batch, before)  # (n, 1)
+                states.append(after)
+                if starts[0] == alive[0] and 2 * seen[0] >= model.context.length:
+                    forecasts[member] = float(y[0, 0])
+        return _Sequences(model, begun, starts, seen, states), forecasts
+
+
+def _join(left: State, right: State) -> State:
+    return tuple(torch.cat([a, b], dim=1) for a, b in zip(left, right, strict=True))
+
+
+def _resize(state: State, dropped: int, fresh: int) -> State:
+    """Without its oldest `dropped` sequences, with `fresh` zero states behind."""
+    if dropped:
+        state = tuple(part[:, dropped:].contiguous() for part in state)
+    if fresh:
+        state = _join(state, tuple(part.new_zeros(part.shape[0], fresh, part.shape[2]) for part in state))
+    return state
+
+
+def load_model(directory: str | Path) -> LSTMForecaster:
+    """The model of an artefact directory; read and checked once a process as long as its files do not change.
+
+    Raises `ModelError` for anything that is not a whole artefact of this schema.
+    """
+    folder = Path(directory)
+    return _load(folder.resolve(), _stamp(folder / MANIFEST), _stamp(folder / WEIGHTS))
+
+
+@lru_cache(maxsize=16)
+def _load(folder: Path, *stamps: tuple[int, int]) -> LSTMForecaster:
+    manifest, nets = load_artefact(folder)
+    return LSTMForecaster(manifest, nets, name=folder.name)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    if not path.is_file():
+        return (0, 0)
+    status = path.stat()
+    return (status.st_mtime_ns, status.st_size)

@@ -1,0 +1,86 @@
+"""The network: a recurrent cell, dropout and a linear head, initialised to remember."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Cell = Literal["lstm", "rnn"]
+State = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of an RNN; each (layers, B, H)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread inside, as before outside.
+
+    A small LSTM is never faster on several intra-op threads, and a forked child hangs on the parent's pool.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class RecurrentNet(nn.Module):
+    """x (B, W, F) -> forecast (B, W), one for each bar, from the bars up to it.
+
+    `memory` is the number of bars the cell must be able to carry: the gates of an LSTM start with time constants
+    spread from 1 to `memory` bars (chrono initialisation, Tallec & Ollivier, ICLR 2018). The `rnn` cell has
+    no gates and is here for comparison.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        hidden: int,
+        layers: int = 1,
+        cell: Cell = "lstm",
+        dropout: float = 0.0,
+        memory: int = 480,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        kind = nn.LSTM if cell == "lstm" else nn.RNN
+        self.cell = kind(n_features, hidden, layers, batch_first=True)
+        self.head = nn.Linear(hidden, 1)
+        self.dropout = dropout
+        self.generator = generator
+        self._initialise(cell, hidden, memory)
+
+    def _initialise(self, cell: Cell, hidden: int, memory: int) -> None:
+        with torch.no_grad():
+            for name, weight in self.cell.named_parameters():
+                if name.startswith("weight_ih"):
+                    bound = 1 / math.sqrt(weight.shape[1])
+                    weight.uniform_(-bound, bound, generator=self.generator)
+                elif name.startswith("weight_hh"):
+                    for block in torch.split(weight, hidden):  # each gate orthogonal for itself
+                        nn.init.orthogonal_(block, generator=self.generator)
+                else:
+                    weight.zero_()
+                    if cell == "lstm" and name.startswith("bias_ih"):
+                        input_gate, forget_gate, _, _ = torch.split(weight, hidden)
+                        forget_gate.uniform_(1, memory - 1, generator=self.generator).log_()
+                        input_gate.copy_(-forget_gate)
+            bound = 0.1 / math.sqrt(hidden)
+            self.head.weight.uniform_(-bound, bound, generator=self.generator)
+            self.head.bias.zero_()
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """(B, W, F), state of the cell -> forecast (B, W), state after the last bar."""
+        if isinstance(self.cell, nn.LSTM):
+            hidden, after = self.cell(x, state)  # (B, W, F) -> (B, W, H)
+        else:
+            hidden, last = self.cell(x, state[0] if state else None)
+            after = (last,)
+        if self.training and self.dropout:
+            keep = torch.rand(hidden.shape, generator=self.generator) >= self.dropout
+            hidden = hidden * keep / (1 - self.dropout)
+        return self.head(hidden).squeeze(-1), after  # (B, W, H) -> (B, W)

@@ -1,0 +1,189 @@
+"""`LSTMSignal`: a trained forecaster as a Backtrader indicator, the same number in every mode."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lstm_backtrader.candles import COLUMNS, Bars, show_time
+from lstm_backtrader.errors import ConfigError
+from lstm_backtrader.forecast.labels import scaled_return
+from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, Forecaster, ForecastPoint
+from lstm_backtrader.forecast.quality import correlation
+from lstm_backtrader.indicators.tape import Tape
+
+logger = logging.getLogger(__name__)
+
+_EVER = np.iinfo(np.int64)
+
+
+class LSTMSignal(bt.Indicator):
+    """Forecast of the bar that just closed, as lines.
+
+    * `signal`: +1, -1 or 0: forecast at or above `threshold`, at or below its negative, in between. 0, never
+      NaN, where there is no forecast.
+    * `forecast`: expected return over the model's horizon, in units of its volatility.
+    * `prob_up`: probability in [0, 1] that it is positive.
+    * `spread`: disagreement of the ensemble, in units of `forecast`.
+
+    `model`: directory of an artefact, or any `Forecaster`. `threshold`: None takes the model's own.
+    `allow_insample`: forecast also bars the model was trained on, which says nothing about the future.
+    `stamps`: whether the data labels bars by their "open" or "close".
+    """
+
+    lines = ("signal", *FORECAST_COLUMNS)
+    params = (("model", None), ("threshold", None), ("allow_insample", False), ("stamps", "open"))
+    plotinfo = {"subplot": True, "plothlines": [0.0]}
+    plotlines = {"prob_up": {"_plotskip": True}, "spread": {"_plotskip": True}}
+
+    def __init__(self) -> None:
+        self.forecaster = as_forecaster(self.p.model)
+        own = float(getattr(self.forecaster, "threshold", 0.0))
+        self.threshold = own if self.p.threshold is None else float(self.p.threshold)
+        if not self.threshold >= 0:
+            raise ConfigError(f"threshold {self.threshold} is below 0. Use 0 or more, in units of the forecast.")
+        columns = tuple(getattr(self.forecaster, "columns", COLUMNS))
+        step_s = round(pd.Timedelta(self.forecaster.timeframe).total_seconds())
+        self.tape = Tape(self.data, columns, step_s, self.p.stamps)
+        self.valid_from = _nanoseconds(getattr(self.forecaster, "valid_from", None), default=_EVER.min)
+        self.valid_until = _nanoseconds(getattr(self.forecaster, "valid_until", None), default=_EVER.max)
+        self._stream = self.forecaster.stream()
+        self._suppressed: set[int] = set()
+        self._forecast_at: dict[int, float] = {}
+        self.addminperiod(self.forecaster.warmup)
+
+    def _plotlabel(self) -> list[str]:
+        return [getattr(self.forecaster, "name", type(self.forecaster).__name__), f"{self.threshold:g}"]
+
+    def prenext(self) -> None:
+        self.l.signal[0] = 0.0
+
+    def next(self) -> None:
+        time = self.tape.now()
+        point = self._stream.update(self.tape.last)
+        if self._is_suppressed(np.array([time]))[0]:
+            if not self._suppressed:
+                logger.info("bars before %s or from %s on get no forecast", *self._validity())
+            self._suppressed.add(time)
+            point = ForecastPoint(np.nan, np.nan, np.nan)
+        elif not np.isnan(point.forecast):
+            self._forecast_at[time] = point.forecast
+        for name, value in zip(FORECAST_COLUMNS, point, strict=True):
+            getattr(self.l, name)[0] = value
+        self.l.signal[0] = float(self._signal(np.array([point.forecast]))[0])
+
+    def preonce(self, start: int, end: int) -> None:
+        """Nothing: `once` fills every bar."""
+
+    def oncestart(self, start: int, end: int) -> None:
+        """Nothing: `once` fills every bar."""
+
+    def once(self, start: int, end: int) -> None:
+        """All bars at once; lines before the warm-up stay without forecast, as they do in `next`."""
+        bars = self.tape.everything()
+        forecast = {name: np.full(len(bars), np.nan) for name in FORECAST_COLUMNS}
+        first = self.forecaster.warmup - 1
+        if len(bars) > first:
+            predicted = self.forecaster.predict(_frame(bars))
+            suppressed = self._is_suppressed(bars.open_time)
+            for name in FORECAST_COLUMNS:
+                values = predicted[name].to_numpy(np.float64)
+                forecast[name][first:] = np.where(suppressed, np.nan, values)[first:]
+            self._note_once(bars.open_time[first:], suppressed[first:], forecast["forecast"][first:])
+        lines = {"signal": self._signal(forecast["forecast"]), **forecast}
+        for name, values in lines.items():
+            np.frombuffer(getattr(self.l, name).array)[: len(values)] = values
+
+    def _signal(self, forecast: NDArray[np.float64]) -> NDArray[np.float64]:
+        beyond = (np.abs(forecast) >= self.threshold) & ~np.isnan(forecast)
+        return np.where(beyond, np.sign(forecast), 0.0)
+
+    def _is_suppressed(self, times: NDArray[np.int64]) -> NDArray[np.bool_]:
+        insample = np.zeros(len(times), dtype=bool) if self.p.allow_insample else times < self.valid_from
+        return np.logical_or(insample, times >= self.valid_until)
+
+    def _note_once(
+        self, times: NDArray[np.int64], suppressed: NDArray[np.bool_], forecast: NDArray[np.float64]
+    ) -> None:
+        self._suppressed = set(times[suppressed].tolist())
+        known = ~np.isnan(forecast)
+        self._forecast_at = dict(zip(times[known].tolist(), forecast[known].tolist(), strict=True))
+        if self._suppressed:
+            logger.info("%s", self.suppression())
+        if not self._forecast_at:
+            logger.warning("no bar has a forecast. %s", self.suppression())
+
+    def _validity(self) -> tuple[str, str]:
+        begin = "ever" if self.valid_from == _EVER.min else show_time(self.valid_from)
+        end = "ever" if self.valid_until == _EVER.max else show_time(self.valid_until)
+        return begin, end
+
+    def suppression(self) -> str:
+        """Why bars have no forecast, in one line for the log and the report."""
+        begin, end = self._validity()
+        if self._suppressed:
+            return (
+                f"{len(self._suppressed)} bars suppressed: the model is valid from {begin} until {end}. "
+                f"Backtest later bars, or pass allow_insample=True to see its fit."
+            )
+        return f"{len(self.data)} bars are too few, the warm-up takes {self.forecaster.warmup}. Give more history."
+
+    def forecast_summary(self, start: pd.Timestamp | None = None) -> dict[str, float | int | str | None]:
+        """What the report says of the forecasts from `start` on (UTC; None: all).
+
+        `ic`: Pearson correlation with the label, where the forecaster has one and the history is still in
+        memory. `in_sample`: forecast bars the model was trained on.
+        """
+        begin = _nanoseconds(start, default=_EVER.min)
+        times = np.array([time for time in self._forecast_at if time >= begin], dtype=np.int64)
+        return {
+            "model": getattr(self.forecaster, "name", type(self.forecaster).__name__),
+            "first_forecast": show_time(int(times.min())) if len(times) else None,
+            "bars": len(times),
+            "suppressed_bars": sum(time >= begin for time in self._suppressed),
+            "in_sample": int((times < self.valid_from).sum()),
+            "ic": self._ic(times),
+            "seam": getattr(self.forecaster, "seam", None),
+            "threshold": self.threshold,
+        }
+
+    def _ic(self, times: NDArray[np.int64]) -> float | None:
+        horizon = getattr(self.forecaster, "horizon", None)
+        bars = self.tape.last(len(self.data))
+        if horizon is None or len(bars) < len(self.data) or len(times) == 0:
+            return None
+        label = scaled_return(bars, horizon)
+        forecast = np.array([self._forecast_at[int(time)] for time in times])
+        return correlation(forecast, label[np.searchsorted(bars.open_time, times)])
+
+
+def as_forecaster(model: object) -> Forecaster:
+    """The model of a path, or the object itself if it meets the protocol. Raises `ConfigError`, `ModelError`."""
+    if isinstance(model, str | Path):
+        from lstm_backtrader.forecast.inference import load_model  # here, so that torch loads only when needed
+
+        return load_model(model)
+    if isinstance(model, Forecaster):
+        return model
+    raise ConfigError(
+        f"model {model!r} is neither a path nor a forecaster. "
+        f"Give the directory `lbt train` wrote, or an object with predict, stream, warmup and timeframe."
+    )
+
+
+def _frame(bars: Bars) -> pd.DataFrame:
+    index = pd.DatetimeIndex(pd.to_datetime(bars.open_time, unit="ns", utc=True), name="open_time")
+    return pd.DataFrame(dict(bars.columns), index=index)
+
+
+def _nanoseconds(time: object, default: int) -> int:
+    if time is None:
+        return default
+    stamp = pd.Timestamp(time)  # type: ignore[arg-type]  # whatever a user's forecaster offers
+    stamp = stamp.tz_localize("UTC") if stamp.tz is None else stamp
+    return stamp.as_unit("ns").value

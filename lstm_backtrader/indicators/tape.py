@@ -1,0 +1,85 @@
+"""A Backtrader data as `Bars`: the one place where its stamps become open times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_backtrader.candles import Bars, bar_seconds, format_timeframe, show_time
+from lstm_backtrader.errors import ConfigError, DataError, TimeframeError
+
+Stamps = Literal["open", "close"]
+
+_NS = 1_000_000_000
+_DAY_S = 86_400
+_EPOCH_DAYS = 719_163.0  # backtrader's number of 1970-01-01
+
+
+class Tape:
+    """Reads `columns` of a Backtrader data (untyped there), bars of `step_s` seconds stamped at open or close."""
+
+    def __init__(self, data: Any, columns: Sequence[str], step_s: int, stamps: Stamps) -> None:
+        if stamps not in ("open", "close"):
+            raise ConfigError(f"stamps {stamps!r} is unknown. Use 'open' or 'close': what the feed labels bars by.")
+        self.data = data
+        self.step_s = step_s
+        self.shift_s = step_s if stamps == "close" else 0
+        self.stamps = stamps
+        self.lines = {name: self._line(name) for name in columns}
+        self._measured = False
+
+    def _line(self, name: str) -> Any:
+        line = getattr(self.data.lines, name, None)
+        if line is None:
+            raise DataError(
+                f"the model reads column '{name}' and the data has no line of that name. "
+                f"Use lstm_backtrader.CandleFeed(candles), which makes a line of every column."
+            )
+        return line
+
+    def everything(self) -> Bars:
+        """All bars of a preloaded data, (T,)."""
+        n = self.data.buflen()
+        stamps = np.frombuffer(self.data.lines.datetime.array)[:n]
+        columns = {name: np.frombuffer(line.array)[:n].copy() for name, line in self.lines.items()}
+        return self._checked(Bars(self._open_time(stamps), columns))
+
+    def last(self, n: int) -> Bars:
+        """The last `n` bars up to now, fewer where there are fewer."""
+        n = min(n, len(self.data), len(self.data.lines.datetime.array))  # exactbars keeps only so many
+        stamps = np.array(self.data.lines.datetime.get(size=n))
+        columns = {name: np.array(line.get(size=n)) for name, line in self.lines.items()}
+        return self._checked(Bars(self._open_time(stamps), columns))
+
+    def now(self) -> int:
+        """Open time of the current bar in nanoseconds."""
+        return int(self._open_time(np.array([self.data.lines.datetime[0]]))[0])
+
+    def _open_time(self, days: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Stamps as floating days -> open times in ns; the float is good to 10 us, so whole seconds are exact."""
+        seconds = np.rint((days - _EPOCH_DAYS) * _DAY_S).astype(np.int64)
+        return (seconds - self.shift_s) * _NS
+
+    def _checked(self, bars: Bars) -> Bars:
+        """Once there are bars to measure: their length must be the model's, and they must stand on the clock."""
+        if self._measured or len(bars) < 3:
+            return bars
+        self._measured = True
+        measured = bar_seconds(bars.open_time)
+        if measured != self.step_s:
+            raise TimeframeError(
+                f"the data has {format_timeframe(measured)} bars (measured), the model was trained on "
+                f"{format_timeframe(self.step_s)}. Resample the data, or train a model on such bars."
+            )
+        on_clock = bars.open_time % (self.step_s * _NS) == 0
+        if _DAY_S % self.step_s == 0 and not on_clock.all():
+            first = show_time(int(bars.open_time[np.argmin(on_clock)]) + self.shift_s * _NS)
+            other = "close" if self.stamps == "open" else "open"
+            raise TimeframeError(
+                f"the bar stamped {first} does not begin on a whole {format_timeframe(self.step_s)} when stamps "
+                f"are read as bar {self.stamps}s. Pass stamps='{other}' if the feed labels bars so, or mend it."
+            )
+        return bars
