@@ -1,0 +1,95 @@
+"""What a reader must know before he believes a figure: the sentences at the head of a report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from lstm_backtrader.reporting.metrics import CENT_TOLERANCE, Figures, cut_at_ruin
+from lstm_backtrader.reporting.recorder import RunRecord
+
+FEW_TRADES = 30
+FEW_DAYS = 90
+SEAM_LIMIT = 1.25  # forecast steps at a context's restart against those elsewhere
+
+
+def verdict(account: Figures, benchmark: Figures | None, benchmark_name: str) -> str:
+    """One sentence: what the account made, what the benchmark made."""
+    made, deepest = account["total_return"], account["max_drawdown"]
+    if made is None or deepest is None:
+        return ""
+    text = f"The account {'gained' if made >= 0 else 'lost'} {abs(made):.2%}, deepest drawdown {abs(deepest):.2%}"
+    other = None if benchmark is None else benchmark["total_return"]
+    if other is not None:
+        text += f"; {benchmark_name.lower() if benchmark_name == 'Benchmark' else benchmark_name} "
+        text += f"{'gained' if other >= 0 else 'lost'} {abs(other):.2%}"
+    return text + "."
+
+
+def account_notes(record: RunRecord, account: Figures) -> tuple[str, ...]:
+    """Notes on a recorded run."""
+    trades, totals = record.trades, record.totals
+    notes = []
+    if not record.has_ledger:
+        notes.append("A stock broker: no funding, no liquidation simulated.")
+    elif len(trades) and totals.funding == 0.0:
+        notes.append("Funding is zero: the data bring no funding rates, or no position was open at their stamps.")
+    if totals.liquidations:
+        notes.append(f"Liquidations: {totals.liquidations}, at a loss of {-totals.liquidation_loss:,.2f}.")
+    if len(trades) and totals.fees == 0.0:
+        notes.append("No fees were charged.")
+    open_trades = trades[trades["is_open"]]
+    if len(open_trades):
+        profit = open_trades["profit_open"].sum()
+        notes.append(
+            f"A position is still open: its price profit of {profit:+,.2f} is counted, its exit costs are not."
+        )
+    closed = len(trades) - len(open_trades)
+    if closed < FEW_TRADES:
+        notes.append(f"Only {closed} closed trades: too few to tell skill from luck.")
+    if abs(totals.other_cash) > CENT_TOLERANCE:
+        notes.append(f"Deposits, withdrawals or interest of {totals.other_cash:+,.2f} are part of the returns.")
+    return (*equity_notes(record.equity["equity"], account), *notes, *forecast_notes(record.forecast))
+
+
+def equity_notes(equity: pd.Series, account: Figures) -> tuple[str, ...]:
+    """Notes on an equity curve alone."""
+    notes = []
+    cut, ruined = cut_at_ruin(equity)
+    if ruined:
+        notes.append(f"RUINED: equity reached zero at {cut.index[-1]:%Y-%m-%d %H:%M} UTC; ratios end there.")
+    days = (equity.index[-1] - equity.index[0]).days + 1
+    if days < FEW_DAYS and account["cagr"] is not None:
+        notes.append(f"Only {days} days: figures a year are extrapolated.")
+    return tuple(notes)
+
+
+def forecast_notes(forecast: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Notes on what the forecast indicator says of itself, as far as it says it."""
+    if forecast is None:
+        return ()
+    notes = []
+    if "first_forecast" in forecast and _is_missing(forecast["first_forecast"]):
+        notes.append("The model gave no forecast on these bars.")
+    suppressed = forecast.get("suppressed_bars")
+    if suppressed:
+        notes.append(
+            f"Forecasts were suppressed on {suppressed:,} bars the model was trained on; "
+            f"the first is of {forecast.get('first_forecast')}."
+        )
+    insample = forecast.get("insample_bars")
+    if insample:
+        notes.append(f"IN-SAMPLE: {insample:,} bars were forecast by a model that was trained on them.")
+    seam = forecast.get("seam")
+    if isinstance(seam, float) and seam > SEAM_LIMIT:
+        notes.append(
+            f"The forecast steps {seam:.2f} times as far where its context restarts; train a longer context."
+        )
+    return tuple(notes)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,228 @@
+"""One self-contained HTML page of a run: what it made beside its benchmark, its trades, and the tearsheet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+
+import pandas as pd
+
+from lstm_backtrader.reporting.chart import equity_chart
+from lstm_backtrader.reporting.metrics import Figures
+
+MAX_TRADES = 200
+DISCLAIMER = "Past results of a simulation: they promise nothing about the future."
+
+_ROWS = [  # figure, name, how it reads
+    ("final_equity", "Final equity", "money"),
+    ("total_return", "Total return", "percent"),
+    ("cagr", "Return a year (CAGR)", "percent"),
+    ("sharpe", "Sharpe ratio (daily, 365)", "ratio"),
+    ("sortino", "Sortino ratio (daily, 365)", "ratio"),
+    ("calmar", "Calmar ratio", "ratio"),
+    ("max_drawdown", "Deepest drawdown (by bar)", "percent"),
+    ("volatility", "Volatility a year", "percent"),
+    ("exposure", "Time with a position", "share"),
+    ("trades", "Trades, open ones included", "count"),
+    ("win_rate", "Closed trades that won, after costs", "share"),
+    ("profit_factor", "Profit factor, after costs", "ratio"),
+    ("liquidations", "Liquidations", "count"),
+    ("start_equity", "Start equity", "money"),
+    ("gross_profit_closed", "+ price profit of closed trades", "gain"),
+    ("profit_open", "+ price profit still open", "gain"),
+    ("fees", "− fees", "money"),
+    ("funding", "+ funding (negative: paid)", "gain"),
+    ("other_cash", "+ deposits, interest and the like", "gain"),
+    ("liquidation_loss", "lost in liquidations (within price profit)", "gain"),
+]
+_TRADE_COLUMNS = [
+    ("symbol", "Symbol", "text"),
+    ("side", "Side", "side"),
+    ("entry_time", "Entry (UTC)", "time"),
+    ("exit_time", "Exit (UTC)", "time"),
+    ("entry_price", "Entry price", "price"),
+    ("exit_price", "Exit price", "price"),
+    ("size", "Size", "price"),
+    ("net_profit", "Net profit", "gain"),
+    ("fees", "Fees", "money"),
+    ("funding", "Funding", "gain"),
+    ("bars", "Bars", "count"),
+    ("exit_reason", "Closed by", "text"),
+]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page shows; every text is escaped when it is written."""
+
+    title: str
+    account: Figures
+    equity: pd.Series  # (T,) at each bar's close, settlement coin
+    start_equity: float
+    benchmark_equity: pd.Series | None = None  # (T,) on the same index
+    benchmark: Figures | None = None
+    benchmark_name: str = "Benchmark"
+    baselines: Mapping[str, Figures] = field(default_factory=dict)
+    trades: pd.DataFrame | None = None
+    verdict: str = ""
+    notes: tuple[str, ...] = ()  # what a reader must know before he believes a figure
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    tearsheet: str | None = None  # a complete HTML document
+
+
+def render_page(page: Page) -> str:
+    """The page as one HTML document that loads nothing and needs no script."""
+    first, last = page.equity.index[0], page.equity.index[-1]
+    notes = "".join(f"<li>{escape(note)}</li>" for note in page.notes)
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{escape(page.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>",
+            f"<header><h1>{escape(page.title)}</h1>",
+            f'<p class="quiet">{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, {len(page.equity):,} bars. '
+            f"{DISCLAIMER}</p>",
+            f'<p class="verdict">{escape(page.verdict)}</p>' if page.verdict else "",
+            f'<ul class="notes">{notes}</ul>' if notes else "",
+            "</header>",
+            equity_chart(page.equity, page.benchmark_equity, page.start_equity),
+            "<h2>Account</h2>",
+            _account_table(page),
+            _trades_section(page.trades),
+            _parameters(page.parameters),
+            _tearsheet_section(page.tearsheet),
+            "</main>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def _account_table(page: Page) -> str:
+    columns: dict[str, Figures] = {"Strategy": page.account}
+    if page.benchmark is not None:
+        columns[page.benchmark_name] = page.benchmark
+    columns |= page.baselines
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    rows = []
+    for figure, name, kind in _ROWS:
+        if not any(figure in figures for figures in columns.values()):
+            continue
+        cells = "".join(
+            _cell(figures[figure], kind) if figure in figures else "<td></td>" for figures in columns.values()
+        )
+        split = ' class="split"' if figure == "start_equity" else ""
+        rows.append(f'<tr{split}><th scope="row">{escape(name)}</th>{cells}</tr>')
+    caption = "<caption>Start equity and what was added to it make the final equity.</caption>"
+    return _table(caption if "fees" in page.account else "", f"<th></th>{head}", rows)
+
+
+def _trades_section(trades: pd.DataFrame | None) -> str:
+    if trades is None:
+        return ""
+    if trades.empty:
+        return "<h2>Trades</h2>\n<p>No trade was made.</p>"
+    shown = trades.iloc[-MAX_TRADES:]
+    cut = f"the last {MAX_TRADES} of {len(trades):,}" if len(trades) > MAX_TRADES else f"all {len(trades):,}"
+    columns = [column for column in _TRADE_COLUMNS if column[0] in trades.columns]
+    head = "".join(f'<th scope="col">{name}</th>' for _, name, _ in columns)
+    rows = [
+        "<tr>" + "".join(_cell(row[column], kind) for column, _, kind in columns) + "</tr>"
+        for row in shown.to_dict("records")
+    ]
+    caption = f"<caption>{cut[0].upper() + cut[1:]} trades, oldest first, in settlement coin.</caption>"
+    return "<h2>Trades</h2>\n" + _table(caption, head, rows)
+
+
+def _parameters(parameters: Mapping[str, object]) -> str:
+    if not parameters:
+        return ""
+    rows = [
+        f'<tr><th scope="row">{escape(str(name))}</th><td class="text">{escape(str(value))}</td></tr>'
+        for name, value in parameters.items()
+    ]
+    return f"<details><summary>Parameters and versions</summary>{_table('', '<th></th><th></th>', rows)}</details>"
+
+
+def _table(caption: str, head: str, rows: list[str]) -> str:
+    return (
+        f'<div class="wide" tabindex="0"><table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>'
+        + "\n".join(rows)
+        + "</tbody></table></div>"
+    )
+
+
+def _cell(value: object, kind: str) -> str:
+    is_text = kind in {"text", "side", "time"}
+    text = format_figure(value, kind)
+    falls = kind in {"gain", "percent"} and isinstance(value, int | float) and value < 0
+    classes = " ".join(name for name, applies in (("text", is_text), ("loss", falls)) if applies)
+    return f'<td class="{classes}">{escape(text)}</td>' if classes else f"<td>{escape(text)}</td>"
+
+
+def format_figure(value: object, kind: str) -> str:
+    """A figure for people; `n/a` where it is undefined."""
+    if value is None or (not isinstance(value, str) and pd.isna(value)):  # type: ignore[call-overload]
+        return "n/a" if kind not in {"time", "price"} else "open"
+    if kind == "time" and isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if kind == "text" or not isinstance(value, int | float):
+        return str(value)
+    if kind == "side":
+        return "long" if value > 0 else "short"
+    formats = {"money": ",.2f", "gain": "+,.2f", "ratio": ".2f", "count": ",.0f", "price": ",.6g"}
+    if kind in {"percent", "share"}:
+        return f"{value * 100:{'+' if kind == 'percent' else ''},.2f} %"
+    return format(value, formats[kind]).replace("-", "−")
+
+
+def _tearsheet_section(document: str | None) -> str:
+    if document is None:
+        return ""
+    body = re.search(r"<body[^>]*>(.*)</body>", document, flags=re.DOTALL)
+    styles = "".join(re.findall(r"<style>(.*?)</style>", document, flags=re.DOTALL))
+    content = re.sub(r"<style>.*?</style>", "", body[1] if body else document, flags=re.DOTALL)
+    scoped = re.sub(r"\bbody(?=[{,])", ":host", styles.replace("*{white-space:auto !important;}", ""))
+    return (
+        '<h2>Tearsheet by QuantStats, from daily returns</h2>\n<div class="sheet"><template shadowrootmode="open">'
+        f"<style>{scoped}{_SHEET_STYLE}</style>{content}</template></div>"
+    )
+
+
+_SHEET_STYLE = """
+:host{display:block;margin:0!important;padding:16px;overflow-x:auto}
+h1{font-size:20px}h1 dt{display:block!important;margin:0!important}
+@media(max-width:1060px){#left,#right{float:none!important;width:100%!important;margin:0!important}}
+"""
+
+_STYLE = """
+:root{color-scheme:light
+dark;--back:#fff;--text:#1b1f24;--quiet:#59636e;--line:#d1d9e0;--soft:#f6f8fa;--one:#0969da;
+--two:#9a6700;--loss:#cf222e}
+@media(prefers-color-scheme:dark){:root{--back:#0d1117;--text:#e6edf3;--quiet:#9198a1;--line:#3d444d;--soft:#151b23;
+--one:#4493f8;--two:#d29922;--loss:#f85149}} *{box-sizing:border-box}
+body{margin:0;background:var(--back);color:var(--text);font:15px/1.5 system-ui,sans-serif}
+main{max-width:1060px;margin:auto;padding:20px 16px}
+h1{font-size:24px;line-height:1.25;margin:0;overflow-wrap:anywhere}h2{font-size:18px;margin:32px 0 8px}
+.quiet,caption,.chart span,.dates{color:var(--quiet)} p{margin:6px 0}.verdict{font-size:17px;font-weight:600}
+.notes{margin:12px 0;padding:8px 12px 8px 30px;border-left:4px solid var(--two);background:var(--soft)}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px;min-width:50%}
+caption{text-align:left;font-size:13px;padding:2px 0 6px} th,td{padding:3px 12px 3px 0;border-bottom:1px
+solid var(--line);text-align:right;white-space:nowrap}
+th[scope=row],td.text{text-align:left;font-weight:400}td.text{white-space:normal} tr.split th,tr.split
+td{padding-top:14px} .loss{color:var(--loss)} .chart{margin:20px 0}.chart
+figcaption{font-weight:600;margin-top:10px}
+.key{font-weight:400;margin-left:14px}.key::before{content:"";display:inline-block;width:18px;margin-right:6px;
+border-top:3px solid var(--one);vertical-align:middle}.key.benchmark::before{border-color:var(--two)}
+.pane{position:relative;border-bottom:1px solid var(--line)}.tall{height:300px}.low{height:110px} .pane
+svg{display:block;width:100%;height:100%;overflow:visible} .pane
+span{position:absolute;left:2px;font-size:11px;line-height:1;transform:translateY(-105%)}
+polyline,.grid{fill:none;vector-effect:non-scaling-stroke;stroke-width:1.6;stroke-linejoin:round}
+.grid{stroke:var(--line);stroke-width:1}
+polyline.equity{stroke:var(--one)}polyline.benchmark{stroke:var(--two)}
+polyline.drawdown{stroke:var(--loss);stroke-width:1;fill:var(--loss);fill-opacity:.18}
+.dates{display:flex;justify-content:space-between;font-size:11px;padding-top:3px} details{margin:28px
+0}summary{cursor:pointer} .sheet{border:1px solid var(--line);background:#fff;color:#000;color-scheme:light}
+@media print{main{max-width:none;padding:0}.sheet{border:0}}
+"""

@@ -1,0 +1,312 @@
+"""An analyzer that keeps what a run did: the account bar by bar, its trades, the forecasts behind them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+
+from lstm_backtrader.errors import ReportError
+from lstm_backtrader.reporting.metrics import AccountTotals, Figures, account_metrics
+from lstm_backtrader.reporting.tradebook import COLUMNS, Fill, TradeBook
+
+EQUITY_COLUMNS = [
+    "equity",
+    "cash",
+    "close",
+    "position",
+    "notional",
+    "leverage",
+    "margin",
+    "fees",
+    "funding",
+    "open_profit",
+    "forecast",
+]
+MS_PER_DAY = 86_400_000
+EPOCH = 719_163.0  # 1970-01-01 as Backtrader counts days
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run did, from the first bar its strategy could trade."""
+
+    equity: pd.DataFrame  # (T,) EQUITY_COLUMNS at each bar's close; index open_time, UTC
+    trades: pd.DataFrame  # one row a trade, tradebook.COLUMNS; times are bar open times, UTC
+    totals: AccountTotals
+    has_ledger: bool  # False on a stock broker: funding and liquidation were not simulated
+    forecast: dict[str, Any] | None  # the indicator's own summary, its keys are the indicator's
+    strategy: str
+    params: dict[str, str]
+    symbol: str
+
+    @property
+    def exposure(self) -> float:
+        """Share of bars that close with a position."""
+        return float((self.equity["notional"] > 0).mean())
+
+    def metrics(self) -> Figures:
+        """The account's figures, checked against its books."""
+        return account_metrics(self.equity["equity"], self.trades, self.totals, exposure=self.exposure)
+
+
+class RunRecorder(bt.Analyzer):
+    """Record equity, trades and forecasts; `record` holds them once the run is over.
+
+    Works with any broker that notifies its orders. With a broker that keeps a `ledger` funding, liquidations
+    and deposits come from there; with another `other_cash` is what the trades do not explain: deposits,
+    credit interest of open positions (of closed ones Backtrader books it as commission), or a broker whose
+    value does not follow its positions. data0 is the clock. Several strategies of one cerebro trade one
+    account, so all their orders are kept in the first one's recorder, and every recorder gives the same
+    record.
+
+    Bars before the strategy's first `next()` and before `start` (UTC) are left out; a trade open by then is
+    entered again at the last close before.
+    """
+
+    params = (("start", None),)
+
+    def create_analysis(self) -> None:
+        self.record: RunRecord | None = None
+        self._rows: list[tuple[float, ...]] = []
+        self._totals_before: tuple[float, ...] = ()
+        self._funding_seen = 0
+        self._leader: RunRecorder = self
+
+    def start(self) -> None:
+        self._broker = self.strategy.broker
+        self._ledger = getattr(self._broker, "ledger", None)
+        self._book = TradeBook(profit=self._profit)
+        self._first = -math.inf if self.p.start is None else bt.date2num(_naive_utc(self.p.start))
+        self._forecasts = [i for i in self.strategy.getindicators() if hasattr(i.lines, "forecast")]
+        self._leader = self._find_leader()
+        self._start_equity = float(self._broker.getvalue())
+        self._totals_before = self._ledger_totals()
+
+    def notify_order(self, order: Any) -> None:
+        self._leader.book_order(order)
+
+    def prenext(self) -> None:
+        if self._leader is self:
+            self._begin_here()
+
+    def next(self) -> None:
+        if self._leader is not self:
+            self._leader.record_bar()
+        elif self.data.datetime[0] < self._first:
+            self._begin_here()
+        else:
+            self.record_bar()
+
+    def stop(self) -> None:
+        if self._leader is self:
+            self._collect_funding()
+            self.record = self._build() if self._rows else None
+        else:
+            self.record = self._leader.record
+        # what is left must survive the way back from an optimisation's process
+        del self._broker, self._ledger, self._book, self._forecasts, self._leader
+        self._rows = []
+
+    def get_analysis(self) -> Figures:
+        """The account's figures; empty where no bar was recorded."""
+        return {} if self.record is None else self.record.metrics()
+
+    def book_order(self, order: Any) -> None:
+        """Book the fills of an order that this notification brings."""
+        self._collect_funding()  # due at the bar's open, before its fills
+        info = order.info
+        is_liquidation = bool(info.get("liquidation", False))
+        reason = str(info.get("reason") or ("liquidation" if is_liquidation else "order"))
+        for bit in order.executed.iterpending():
+            self._book.fill(
+                Fill(
+                    instrument=order.data,
+                    tradeid=order.tradeid,
+                    time=bit.dt,
+                    bar=len(order.data),
+                    size=bit.size,
+                    price=bit.price,
+                    fee=bit.closedcomm + bit.openedcomm,
+                    reason=reason,
+                    is_liquidation=is_liquidation,
+                )
+            )
+
+    def record_bar(self) -> None:
+        """Write the account's row of data0's current bar, over an earlier one of the same bar."""
+        self._collect_funding()
+        broker, stamp = self._broker, self.data.datetime[0]
+        equity = float(broker.getvalue())
+        notional, margin = self._exposure()
+        row = (
+            stamp,
+            equity,
+            float(broker.getcash()),
+            self.data.close[0],
+            float(broker.getposition(self.data).size),
+            notional,
+            notional / equity if equity > 0 else (math.inf if notional else 0.0),
+            margin,
+            self._book.fees,
+            self._funding(),
+            self._book.open_profit(self._closes()) if self._book.has_open_trades() else 0.0,
+            self._forecasts[0].lines.forecast[0] if self._forecasts else math.nan,
+        )
+        if self._rows and self._rows[-1][0] == stamp:
+            self._rows[-1] = row
+        else:
+            self._rows.append(row)
+
+    def _find_leader(self) -> RunRecorder:
+        for strategy in self.strategy.cerebro.runningstrats:
+            for analyzer in strategy.analyzers:
+                if isinstance(analyzer, RunRecorder):
+                    return analyzer
+        return self
+
+    def _begin_here(self) -> None:
+        """Let statistics begin after this bar."""
+        self._collect_funding()
+        self._start_equity = float(self._broker.getvalue())
+        self._totals_before = self._ledger_totals()
+        self._book.restart(self._closes(), self._bars(), self.data.datetime[0] if len(self.data) else 0.0)
+
+    def _collect_funding(self) -> None:
+        if self._ledger is None:
+            return
+        events = self._ledger.funding_events
+        for _, data, tradeid, amount in events[self._funding_seen :]:
+            self._book.fund(data, tradeid, amount)
+        self._funding_seen = len(events)
+
+    def _ledger_totals(self) -> tuple[float, ...]:
+        ledger = self._ledger
+        if ledger is None:
+            return (0.0, 0.0, 0.0)
+        return (float(ledger.funding), float(ledger.other_cash), float(ledger.liquidations))
+
+    def _funding(self) -> float:
+        return self._ledger_totals()[0] - self._totals_before[0]
+
+    def _exposure(self) -> tuple[float, float]:
+        """Notional and margin of all positions, in settlement coin; margin NaN where the broker offers none."""
+        broker, notional = self._broker, 0.0
+        margin_of = getattr(broker, "margin", None)
+        margin = 0.0 if margin_of is not None else math.nan
+        for data in self.strategy.datas:
+            size = broker.getposition(data).size
+            if size:
+                notional += abs(size) * data.close[0] * broker.getcommissioninfo(data).p.mult
+                if margin_of is not None:
+                    margin += margin_of(data)
+        return notional, margin
+
+    def _profit(self, instrument: Any, size: float, entry: float, exit_price: float) -> float:
+        return float(self._broker.getcommissioninfo(instrument).profitandloss(size, entry, exit_price))
+
+    def _closes(self) -> dict[Any, float]:
+        return {data: data.close[0] for data in self.strategy.datas if len(data)}
+
+    def _bars(self) -> dict[Any, int]:
+        return {data: len(data) for data in self.strategy.datas}
+
+    def _build(self) -> RunRecord:
+        rows = self._book.rows(self._closes(), self._bars(), lambda data: _name(self.strategy, data))
+        equity = _equity_frame(self._rows)
+        book, final = self._book, equity["equity"].iloc[-1]
+        funding, other_cash, liquidations = (
+            now - before for now, before in zip(self._ledger_totals(), self._totals_before, strict=True)
+        )
+        profit_open = float(equity["open_profit"].iloc[-1])
+        if self._ledger is None:
+            other_cash = final - self._start_equity - (book.gross + profit_open - book.fees)
+        return RunRecord(
+            equity=equity,
+            trades=_trades_frame(rows),
+            totals=AccountTotals(
+                start_equity=self._start_equity,
+                gross_profit_closed=book.gross,
+                profit_open=profit_open,
+                fees=book.fees,
+                funding=funding,
+                liquidation_loss=float(sum(cast(float, row["liquidation_loss"]) for row in rows)),
+                other_cash=float(other_cash),
+                liquidations=int(liquidations),
+            ),
+            has_ledger=self._ledger is not None,
+            forecast=self._forecast_summary(),
+            strategy=" + ".join(type(each).__name__ for each in self.strategy.cerebro.runningstrats),
+            params={name: str(value) for name, value in self.strategy.p._getkwargs().items()},
+            symbol=_name(self.strategy, self.data),
+        )
+
+    def _forecast_summary(self) -> dict[str, Any] | None:
+        for indicator in self._forecasts:
+            summary = getattr(indicator, "forecast_summary", None)
+            if summary is not None:
+                return dict(summary())
+        return None
+
+
+def run_record(results: object) -> RunRecord:
+    """The record of a finished run: `results` is what `cerebro.run()` returned, or one of its strategies."""
+    strategies = results if isinstance(results, list) else [results]
+    if strategies and isinstance(strategies[0], list):
+        raise ReportError(
+            "these are the results of an optimisation, a report is of one run. Pass one: `report(results[0], ...)`."
+        )
+    for strategy in strategies:
+        for analyzer in getattr(strategy, "analyzers", ()):
+            if isinstance(analyzer, RunRecorder):
+                if analyzer.record is None:
+                    raise ReportError(
+                        "the strategy never reached next(), so there is nothing to report: its indicators need "
+                        "more bars than the data have. Load more history, or lower the longest period."
+                    )
+                return analyzer.record
+    raise ReportError(
+        "the run was not recorded. Run it by `lbt.run(cerebro)`, or call `lbt.instrument(cerebro)` before."
+    )
+
+
+def _equity_frame(rows: list[tuple[float, ...]]) -> pd.DataFrame:
+    values = np.asarray(rows, dtype="float64")
+    frame = pd.DataFrame(values[:, 1:], columns=EQUITY_COLUMNS, index=_times(values[:, 0]))
+    frame.index.name = "open_time"
+    return frame
+
+
+def _trades_frame(rows: list[dict[str, object]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    for column in ("entry_time", "exit_time"):
+        frame[column] = _times(frame[column].to_numpy(dtype="float64", na_value=np.nan))
+    kinds = {
+        "side": "int64",
+        "tradeid": "int64",
+        "bars": "int64",
+        "is_open": "bool",
+        "is_liquidation": "bool",
+    }
+    texts = dict.fromkeys(("symbol", "exit_reason"), "str")
+    money = [c for c in COLUMNS if c not in {*kinds, *texts, "entry_time", "exit_time"}]
+    return frame.astype({**kinds, **texts, **dict.fromkeys(money, "float64")})
+
+
+def _times(stamps: np.ndarray[Any, np.dtype[np.float64]]) -> pd.DatetimeIndex:
+    """Backtrader's float days as UTC times; days resolve 10 us, so times are rounded to milliseconds."""
+    milliseconds = np.rint((stamps - EPOCH) * MS_PER_DAY)
+    return pd.DatetimeIndex(pd.to_datetime(milliseconds, unit="ms", utc=True)).as_unit("ms")
+
+
+def _naive_utc(time: datetime) -> datetime:
+    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+
+
+def _name(strategy: Any, data: Any) -> str:
+    return str(data._name) or f"data{strategy.datas.index(data)}"

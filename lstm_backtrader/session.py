@@ -1,0 +1,44 @@
+"""One line around `cerebro.run()`: record the run, and write its report when asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import backtrader as bt
+
+from lstm_backtrader.errors import ReportError
+from lstm_backtrader.reporting.recorder import RunRecorder
+
+
+def instrument(cerebro: bt.Cerebro) -> bt.Cerebro:
+    """Add the recorder to `cerebro`, once however often this is called, and give `cerebro` back."""
+    if not any(isinstance(kind, type) and issubclass(kind, RunRecorder) for kind, _, _ in cerebro.analyzers):
+        cerebro.addanalyzer(RunRecorder)
+    return cerebro
+
+
+def run(
+    cerebro: bt.Cerebro, report: str | Path | None = None, *, title: str | None = None, **run_kwargs: Any
+) -> Any:
+    """Run `cerebro`, return exactly what `cerebro.run(**run_kwargs)` returns, and write `report` if it is given.
+
+    `report`: a path ending in .html for one page, any other for a directory (page, metrics.json and tables).
+    Strategies added side by side trade one account, so they make one report. An optimisation runs
+    unrecorded, and asking it for a report raises ReportError before it starts.
+    """
+    if cerebro._dooptimize:
+        if report is not None:
+            raise ReportError(
+                "an optimisation is many runs, a report is of one. Run it without `report`, then run the chosen "
+                "parameters with `addstrategy` and a report."
+            )
+        return cerebro.run(**run_kwargs)
+    results = instrument(cerebro).run(**run_kwargs)
+    if report is not None:
+        from lstm_backtrader.reporting.report import (
+            report as write_report,
+        )  # loads QuantStats and matplotlib late
+
+        write_report(results, report, title=title)
+    return results
