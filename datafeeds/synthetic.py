@@ -182,18 +182,14 @@ def _bar_times(n_bars: int, timeframe: str, start: str) -> pd.DatetimeIndex:
     try:
         step, first = pd.Timedelta(timeframe), pd.Timestamp(start)
     except ValueError as error:
-        raise ConfigError(
-            f"{error}. Use a timeframe such as '1h' and a start such as '2020-01-01'."
-        ) from None
+        raise ConfigError(f"{error}. Use a timeframe such as '1h' and a start such as '2020-01-01'.") from None
     if not step >= pd.Timedelta(seconds=1):
         raise ConfigError(f"timeframe {timeframe} is shorter than a second. Use one such as '1h'.")
     first = first.tz_localize("UTC") if first.tz is None else first.tz_convert("UTC")
     return pd.date_range(first, periods=n_bars, freq=step, name="open_time", unit="ns")
 
 
-def _cycles(
-    n_bars: int, shape: MarketShape, rng: np.random.Generator
-) -> tuple[IntArray, IntArray, FloatArray]:
+def _cycles(n_bars: int, shape: MarketShape, rng: np.random.Generator) -> tuple[IntArray, IntArray, FloatArray]:
     """(K,) bar of the news, bars from there to the trigger, direction; the market begins in a rest.
 
     The last cycles may lie beyond the end, so that K >= 1 however short the market.
