@@ -47,34 +47,19 @@ class Exits:
     def orders(self, side: int, price: float) -> list[dict[str, Any]]:
         """Keyword arguments of one order for each exit of a position; `side` +1 long, -1 short.
 
-        `price`: the best guess of the entry. A futures broker moves them to the true one (`from_fill`). The stop comes
-        first, since Backtrader's broker fills in this order where one bar reaches two of them.
+        `price`: the best guess of the entry; a futures broker moves them to the true one (`from_fill`). The stop
+        comes first, since Backtrader's broker fills in this order where one bar reaches two of them.
         """
+        stop, target, trail = -side * self.stop, side * self.take_profit, -side * self.trailing
         found: list[dict[str, Any]] = []
         if self.stop:
-            away = -side * self.stop
             found.append(
-                {"exectype": bt.Order.Stop, "price": price * (1 + away), "reason": "stop", "from_fill": away}
+                {"reason": "stop", "exectype": bt.Order.Stop, "price": price * (1 + stop), "from_fill": stop}
             )
         if self.trailing:
-            away = -side * self.trailing
-            found.append(
-                {
-                    "exectype": bt.Order.StopTrail,
-                    "price": price,
-                    "trailpercent": self.trailing,
-                    "reason": "trailing",
-                    "from_fill": away,
-                }
-            )
+            found.append({"reason": "trailing", "exectype": bt.Order.StopTrail, "price": price})
+            found[-1] |= {"trailpercent": self.trailing, "from_fill": trail}
         if self.take_profit:
-            away = side * self.take_profit
-            found.append(
-                {
-                    "exectype": bt.Order.Limit,
-                    "price": price * (1 + away),
-                    "reason": "take_profit",
-                    "from_fill": away,
-                }
-            )
+            found.append({"reason": "take_profit", "exectype": bt.Order.Limit, "price": price * (1 + target)})
+            found[-1]["from_fill"] = target
         return found

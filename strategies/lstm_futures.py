@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lstm_backtrader.indicators.lstm import LSTMSignal
 from lstm_backtrader.strategies.signal_futures import SignalFutures
+
+_indicator: Any = LSTMSignal  # Backtrader's metaclass takes the parameters, which a type checker cannot see
 
 
 class LSTMFutures(SignalFutures):
@@ -15,7 +19,7 @@ class LSTMFutures(SignalFutures):
     params = (("model", None), ("threshold", None), ("allow_insample", False))
 
     def __init__(self) -> None:
-        self.forecast = LSTMSignal(
+        self.forecast = _indicator(
             self.data, model=self.p.model, threshold=self.p.threshold, allow_insample=self.p.allow_insample
         )
         self.signal = self.forecast.signal

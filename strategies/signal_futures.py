@@ -20,16 +20,16 @@ class SignalFutures(bt.Strategy):
     """Follow ``self.signal``, a line a subclass sets in its ``__init__``.
 
     A signal known at the close of a bar trades at the next open. The size follows from equity when a position is
-    entered or turned, then stays. Stop, take profit and trailing stop are orders at the broker; a position they (or
-    the venue) closed is entered again only when the signal has changed. `order.info.reason` of a closing order tells
-    why: "signal", "stop", "take_profit", "trailing" or "liquidation".
+    entered or turned, then stays. Stop, take profit and trailing stop are orders at the broker; a position they
+    (or the venue) closed is entered again only when the signal has changed. `order.info.reason` of a closing order
+    tells why: "signal", "stop", "take_profit", "trailing" or "liquidation".
 
     Raises at the start of a run:
         ConfigError: a parameter outside its range.
         LeverageError: a leverage the broker does not have, or a stop at or beyond liquidation.
     """
 
-    params = (
+    params: Any = (  # Backtrader makes a class of it
         ("leverage", None),  # notional / margin; None: the broker's
         ("fraction", 0.95),  # of equity put to work: notional = leverage * fraction * equity
         ("stop_price_pct", 0.0),  # distance from the entry price, 0.02 = 2 %; 0: no stop

@@ -17,4 +17,4 @@ def size_for(equity: float, price: float, leverage: float = 1.0, fraction: float
     """
     if equity <= 0.0 or price <= 0.0:
         return 0.0
-    return round_to_lot(leverage * fraction * equity / price, lot)
+    return round_to_lot(equity * leverage * fraction / price, lot)

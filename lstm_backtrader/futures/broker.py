@@ -55,6 +55,7 @@ class FuturesBroker(IsolatedAccount):
         contract: Contract | None = None,
         *,
         leverage: float = 1.0,
+        cash: float = 10_000.0,  # arrives as Backtrader's parameter of that name; here for the reader
         taker_fee: float | None = None,
         maker_fee: float | None = None,
         maintenance: float | None = None,
