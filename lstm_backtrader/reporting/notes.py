@@ -80,9 +80,9 @@ def forecast_notes(forecast: Mapping[str, Any] | None) -> tuple[str, ...]:
             f"Forecasts were suppressed on {suppressed:,} bars the model was trained on; "
             f"the first is of {forecast.get('first_forecast')}."
         )
-    insample = forecast.get("insample_bars")
-    if insample:
-        notes.append(f"IN-SAMPLE: {insample:,} bars were forecast by a model that was trained on them.")
+    in_sample = forecast.get("in_sample")
+    if in_sample:
+        notes.append(f"IN-SAMPLE: {in_sample:,} bars were forecast by a model that was trained on them.")
     seam = forecast.get("seam")
     if isinstance(seam, float) and seam > SEAM_LIMIT:
         notes.append(

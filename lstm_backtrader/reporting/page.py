@@ -15,6 +15,18 @@ from lstm_backtrader.reporting.metrics import Figures
 MAX_TRADES = 200
 DISCLAIMER = "Past results of a simulation: they promise nothing about the future."
 
+_TEXTS = {"text", "side", "time"}
+MINUS = "\N{MINUS SIGN}"
+_FORMATS = {
+    "money": ",.2f",
+    "gain": "+,.2f",
+    "percent": "+,.2f",
+    "share": ",.2f",
+    "ratio": ".2f",
+    "count": ",.0f",
+    "price": ",.6g",
+}
+
 _ROWS = [  # figure, name, how it reads
     ("final_equity", "Final equity", "money"),
     ("total_return", "Total return", "percent"),
@@ -23,7 +35,7 @@ _ROWS = [  # figure, name, how it reads
     ("sortino", "Sortino ratio (daily, 365)", "ratio"),
     ("calmar", "Calmar ratio", "ratio"),
     ("max_drawdown", "Deepest drawdown (by bar)", "percent"),
-    ("volatility", "Volatility a year", "percent"),
+    ("volatility", "Volatility a year", "share"),
     ("exposure", "Time with a position", "share"),
     ("trades", "Trades, open ones included", "count"),
     ("win_rate", "Closed trades that won, after costs", "share"),
@@ -32,7 +44,7 @@ _ROWS = [  # figure, name, how it reads
     ("start_equity", "Start equity", "money"),
     ("gross_profit_closed", "+ price profit of closed trades", "gain"),
     ("profit_open", "+ price profit still open", "gain"),
-    ("fees", "− fees", "money"),
+    ("fees", f"{MINUS} fees", "money"),
     ("funding", "+ funding (negative: paid)", "gain"),
     ("other_cash", "+ deposits, interest and the like", "gain"),
     ("liquidation_loss", "lost in liquidations (within price profit)", "gain"),
@@ -113,8 +125,7 @@ def _account_table(page: Page) -> str:
         )
         split = ' class="split"' if figure == "start_equity" else ""
         rows.append(f'<tr{split}><th scope="row">{escape(name)}</th>{cells}</tr>')
-    caption = "<caption>Start equity and what was added to it make the final equity.</caption>"
-    return _table(caption if "fees" in page.account else "", f"<th></th>{head}", rows)
+    return _table("account", "", f"<td></td>{head}", rows)
 
 
 def _trades_section(trades: pd.DataFrame | None) -> str:
@@ -123,15 +134,17 @@ def _trades_section(trades: pd.DataFrame | None) -> str:
     if trades.empty:
         return "<h2>Trades</h2>\n<p>No trade was made.</p>"
     shown = trades.iloc[-MAX_TRADES:]
-    cut = f"the last {MAX_TRADES} of {len(trades):,}" if len(trades) > MAX_TRADES else f"all {len(trades):,}"
+    cut = f"The last {MAX_TRADES} of {len(trades):,}" if len(trades) > MAX_TRADES else f"All {len(trades):,}"
     columns = [column for column in _TRADE_COLUMNS if column[0] in trades.columns]
-    head = "".join(f'<th scope="col">{name}</th>' for _, name, _ in columns)
+    head = "".join(
+        f'<th scope="col" class="{"text" if kind in _TEXTS else "number"}">{name}</th>' for _, name, kind in columns
+    )
     rows = [
         "<tr>" + "".join(_cell(row[column], kind) for column, _, kind in columns) + "</tr>"
         for row in shown.to_dict("records")
     ]
-    caption = f"<caption>{cut[0].upper() + cut[1:]} trades, oldest first, in settlement coin.</caption>"
-    return "<h2>Trades</h2>\n" + _table(caption, head, rows)
+    caption = f"<caption>{cut} trades, oldest first; money in settlement coin.</caption>"
+    return "<h2>Trades</h2>\n" + _table("trades", caption, head, rows)
 
 
 def _parameters(parameters: Mapping[str, object]) -> str:
@@ -141,22 +154,22 @@ def _parameters(parameters: Mapping[str, object]) -> str:
         f'<tr><th scope="row">{escape(str(name))}</th><td class="text">{escape(str(value))}</td></tr>'
         for name, value in parameters.items()
     ]
-    return f"<details><summary>Parameters and versions</summary>{_table('', '<th></th><th></th>', rows)}</details>"
+    return f"<details><summary>Parameters and versions</summary>{_table('parameters', '', '', rows)}</details>"
 
 
-def _table(caption: str, head: str, rows: list[str]) -> str:
+def _table(kind: str, caption: str, head: str, rows: list[str]) -> str:
+    top = f"<thead><tr>{head}</tr></thead>" if head else ""
     return (
-        f'<div class="wide" tabindex="0"><table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>'
+        f'<div class="wide {kind}" tabindex="0"><table>{caption}{top}\n<tbody>'
         + "\n".join(rows)
         + "</tbody></table></div>"
     )
 
 
 def _cell(value: object, kind: str) -> str:
-    is_text = kind in {"text", "side", "time"}
     text = format_figure(value, kind)
-    falls = kind in {"gain", "percent"} and isinstance(value, int | float) and value < 0
-    classes = " ".join(name for name, applies in (("text", is_text), ("loss", falls)) if applies)
+    falls = kind in {"gain", "percent"} and isinstance(value, int | float) and text.startswith(MINUS)
+    classes = " ".join(name for name, applies in (("text", kind in _TEXTS), ("loss", falls)) if applies)
     return f'<td class="{classes}">{escape(text)}</td>' if classes else f"<td>{escape(text)}</td>"
 
 
@@ -170,10 +183,9 @@ def format_figure(value: object, kind: str) -> str:
         return str(value)
     if kind == "side":
         return "long" if value > 0 else "short"
-    formats = {"money": ",.2f", "gain": "+,.2f", "ratio": ".2f", "count": ",.0f", "price": ",.6g"}
-    if kind in {"percent", "share"}:
-        return f"{value * 100:{'+' if kind == 'percent' else ''},.2f} %"
-    return format(value, formats[kind]).replace("-", "−")
+    unit, factor = (" %", 100) if kind in {"percent", "share"} else ("", 1)
+    text = format(value * factor, _FORMATS[kind]) + unit
+    return text.replace("-", MINUS) if any(digit in text for digit in "123456789") else text.lstrip("+-")
 
 
 def _tearsheet_section(document: str | None) -> str:
@@ -190,39 +202,59 @@ def _tearsheet_section(document: str | None) -> str:
 
 
 _SHEET_STYLE = """
-:host{display:block;margin:0!important;padding:16px;overflow-x:auto}
+:host{display:block;margin:0!important;padding:16px}
+.container{display:flow-root;max-width:100%!important}
 h1{font-size:20px}h1 dt{display:block!important;margin:0!important}
 @media(max-width:1060px){#left,#right{float:none!important;width:100%!important;margin:0!important}}
 """
 
 _STYLE = """
-:root{color-scheme:light
-dark;--back:#fff;--text:#1b1f24;--quiet:#59636e;--line:#d1d9e0;--soft:#f6f8fa;--one:#0969da;
---two:#9a6700;--loss:#cf222e}
-@media(prefers-color-scheme:dark){:root{--back:#0d1117;--text:#e6edf3;--quiet:#9198a1;--line:#3d444d;--soft:#151b23;
---one:#4493f8;--two:#d29922;--loss:#f85149}} *{box-sizing:border-box}
+:root{color-scheme:light dark;--back:#fff;--text:#1b1f24;--quiet:#59636e;--line:#d1d9e0;--soft:#f6f8fa;
+--one:#0969da;--two:#9a6700;--loss:#cf222e}
+@media(prefers-color-scheme:dark){:root{--back:#0d1117;--text:#e6edf3;--quiet:#9198a1;--line:#3d444d;
+--soft:#151b23;--one:#4493f8;--two:#d29922;--loss:#f85149}}
+*{box-sizing:border-box}
 body{margin:0;background:var(--back);color:var(--text);font:15px/1.5 system-ui,sans-serif}
 main{max-width:1060px;margin:auto;padding:20px 16px}
-h1{font-size:24px;line-height:1.25;margin:0;overflow-wrap:anywhere}h2{font-size:18px;margin:32px 0 8px}
-.quiet,caption,.chart span,.dates{color:var(--quiet)} p{margin:6px 0}.verdict{font-size:17px;font-weight:600}
+h1{font-size:24px;line-height:1.25;margin:0;overflow-wrap:anywhere}
+h2{font-size:18px;margin:32px 0 8px}
+p{margin:6px 0}
+.quiet,caption,.chart span,.dates{color:var(--quiet)}
+.verdict{font-size:17px;font-weight:600}
 .notes{margin:12px 0;padding:8px 12px 8px 30px;border-left:4px solid var(--two);background:var(--soft)}
 .wide{overflow-x:auto}
+.trades{max-height:440px;overflow:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px;min-width:50%}
-caption{text-align:left;font-size:13px;padding:2px 0 6px} th,td{padding:3px 12px 3px 0;border-bottom:1px
-solid var(--line);text-align:right;white-space:nowrap}
-th[scope=row],td.text{text-align:left;font-weight:400}td.text{white-space:normal} tr.split th,tr.split
-td{padding-top:14px} .loss{color:var(--loss)} .chart{margin:20px 0}.chart
-figcaption{font-weight:600;margin-top:10px}
-.key{font-weight:400;margin-left:14px}.key::before{content:"";display:inline-block;width:18px;margin-right:6px;
-border-top:3px solid var(--one);vertical-align:middle}.key.benchmark::before{border-color:var(--two)}
-.pane{position:relative;border-bottom:1px solid var(--line)}.tall{height:300px}.low{height:110px} .pane
-svg{display:block;width:100%;height:100%;overflow:visible} .pane
-span{position:absolute;left:2px;font-size:11px;line-height:1;transform:translateY(-105%)}
+caption{text-align:left;font-size:13px;padding:2px 0 6px}
+th,td{padding:3px 12px 3px 0;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th[scope=row],th.text,td.text{text-align:left}
+th[scope=row]{font-weight:400}
+.account th{white-space:normal}
+.account thead th{max-width:150px;vertical-align:bottom}
+.trades thead th{position:sticky;top:0;background:var(--back)}
+.parameters td.text{white-space:normal;overflow-wrap:anywhere}
+tr.split th,tr.split td{padding-top:14px}
+.loss{color:var(--loss)}
+.chart{margin:20px 0}
+.chart figcaption{font-weight:600;margin:16px 0 8px}
+.key{font-weight:400;margin-left:14px}
+.key::before{content:"";display:inline-block;width:18px;margin-right:6px;border-top:3px solid var(--one);
+vertical-align:middle}
+.key.benchmark::before{border-color:var(--two)}
+.pane,.dates{padding-left:56px}
+.pane{position:relative}
+.tall{height:300px}
+.low{height:110px}
+.pane svg{display:block;width:100%;height:100%;overflow:visible}
+.pane span{position:absolute;left:0;font-size:11px;line-height:1;transform:translateY(-50%)}
 polyline,.grid{fill:none;vector-effect:non-scaling-stroke;stroke-width:1.6;stroke-linejoin:round}
 .grid{stroke:var(--line);stroke-width:1}
-polyline.equity{stroke:var(--one)}polyline.benchmark{stroke:var(--two)}
+polyline.equity{stroke:var(--one)}
+polyline.benchmark{stroke:var(--two);stroke-width:1.2}
 polyline.drawdown{stroke:var(--loss);stroke-width:1;fill:var(--loss);fill-opacity:.18}
-.dates{display:flex;justify-content:space-between;font-size:11px;padding-top:3px} details{margin:28px
-0}summary{cursor:pointer} .sheet{border:1px solid var(--line);background:#fff;color:#000;color-scheme:light}
-@media print{main{max-width:none;padding:0}.sheet{border:0}}
+.dates{display:flex;justify-content:space-between;font-size:11px;margin-top:5px}
+details{margin:28px 0}
+summary{cursor:pointer}
+.sheet{border:1px solid var(--line);background:#fff;color:#000;color-scheme:light}
+@media print{main{max-width:none;padding:0}.sheet{border:0}.trades{max-height:none}}
 """

@@ -155,7 +155,7 @@ class RunRecorder(bt.Analyzer):
             margin,
             self._book.fees,
             self._funding(),
-            self._book.open_profit(self._closes()) if self._book.has_open_trades() else 0.0,
+            self._open_profit(),
             self._forecasts[0].lines.forecast[0] if self._forecasts else math.nan,
         )
         if self._rows and self._rows[-1][0] == stamp:
@@ -207,6 +207,12 @@ class RunRecorder(bt.Analyzer):
                     margin += margin_of(data)
         return notional, margin
 
+    def _open_profit(self) -> float:
+        """What the broker says if it says it (an isolated position loses no more than its margin)."""
+        if hasattr(self._broker, "open_profit"):
+            return float(self._broker.open_profit())
+        return self._book.open_profit(self._closes()) if self._book.has_open_trades() else 0.0
+
     def _profit(self, instrument: Any, size: float, entry: float, exit_price: float) -> float:
         return float(self._broker.getcommissioninfo(instrument).profitandloss(size, entry, exit_price))
 
@@ -217,8 +223,9 @@ class RunRecorder(bt.Analyzer):
         return {data: len(data) for data in self.strategy.datas}
 
     def _build(self) -> RunRecord:
-        rows = self._book.rows(self._closes(), self._bars(), lambda data: _name(self.strategy, data))
         equity = _equity_frame(self._rows)
+        rows = self._book.rows(self._closes(), self._bars(), lambda data: _name(self.strategy, data))
+        _share_out(rows, float(equity["open_profit"].iloc[-1]))
         book, final = self._book, equity["equity"].iloc[-1]
         funding, other_cash, liquidations = (
             now - before for now, before in zip(self._ledger_totals(), self._totals_before, strict=True)
@@ -250,7 +257,7 @@ class RunRecorder(bt.Analyzer):
         for indicator in self._forecasts:
             summary = getattr(indicator, "forecast_summary", None)
             if summary is not None:
-                return dict(summary())
+                return dict(summary() if self.p.start is None else summary(start=pd.Timestamp(self.p.start)))
         return None
 
 
@@ -273,6 +280,16 @@ def run_record(results: object) -> RunRecord:
     raise ReportError(
         "the run was not recorded. Run it by `lbt.run(cerebro)`, or call `lbt.instrument(cerebro)` before."
     )
+
+
+def _share_out(rows: list[dict[str, Any]], profit_open: float) -> None:
+    """Give what the account says of open profit beyond the trades' price profit to the trade that lost most."""
+    still_open = [row for row in rows if row["is_open"]]
+    beyond = profit_open - sum(row["profit_open"] for row in still_open)
+    if still_open and beyond:
+        row = min(still_open, key=lambda row: float(row["profit_open"]))
+        row["profit_open"] += beyond
+        row["net_profit"] += beyond
 
 
 def _equity_frame(rows: list[tuple[float, ...]]) -> pd.DataFrame:

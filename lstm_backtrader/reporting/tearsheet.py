@@ -125,9 +125,9 @@ def _own_matplotlib() -> Iterator[None]:
         fonts.setLevel(logging.ERROR)  # a line a label where Arial is missing
         plt._backend_mod = _BackendAgg  # switch_backend would touch the user's choice
         try:
-            import seaborn as sns
+            from quantstats._plotting import core  # whose import sets the theme, but only once
 
-            sns.set_theme(font_scale=1.1, rc=_THEME)
+            core._sns.set_theme(font_scale=1.1, rc=_THEME)
             yield
         finally:
             for number in set(plt.get_fignums()) - figures:

@@ -35,7 +35,7 @@ COLUMNS = [
     "exit_reason",
     "is_liquidation",
 ]
-DUST = 1e-12  # relative size left by float arithmetic that counts as flat
+DUST = 1e-9  # relative size left by float arithmetic that counts as flat
 
 
 @dataclass(frozen=True)
