@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -128,6 +129,18 @@ def format_timeframe(seconds: int) -> str:
 def show_time(stamp: int) -> str:
     """A stamp in nanoseconds as people read it, UTC."""
     return pd.Timestamp(stamp, unit="ns").strftime("%Y-%m-%d %H:%M")
+
+
+def before_day_after(candles: pd.DataFrame, day: datetime | None) -> pd.DataFrame:
+    """The bars that open up to the end of `day` (UTC); all of them for None. Raises `DataError` if none do."""
+    if day is None:
+        return candles
+    kept = candles[candles.index < pd.Timestamp(day, tz="UTC") + pd.Timedelta(days=1)]
+    if kept.empty:
+        raise DataError(
+            f"the data begin at {candles.index[0]:%Y-%m-%d %H:%M}, after {day:%Y-%m-%d}. Choose a later day."
+        )
+    return kept
 
 
 def candles_sha256(candles: pd.DataFrame) -> str:

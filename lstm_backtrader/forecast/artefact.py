@@ -108,14 +108,20 @@ def pack_weights(nets: dict[int, RecurrentNet]) -> tuple[bytes, str]:
     return packed, hashlib.sha256(packed).hexdigest()
 
 
+def check_target(directory: str | Path) -> Path:
+    """The path, if an artefact may be written there; `ModelError` where something else would be lost."""
+    target = Path(directory)
+    if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or (target / MANIFEST).exists())):
+        raise ModelError(f"{target} exists and is no model. Choose another directory, or remove it.")
+    return target
+
+
 def save_artefact(directory: str | Path, manifest: Manifest, weights: bytes) -> None:
     """Write the artefact whole or not at all; an artefact that is there already is replaced.
 
     Raises `ModelError` where `directory` is something else than an artefact or an empty folder.
     """
-    target = Path(directory)
-    if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or (target / MANIFEST).exists())):
-        raise ModelError(f"{target} exists and is no model. Choose another directory, or remove it.")
+    target = check_target(directory)
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:

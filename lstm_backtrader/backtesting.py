@@ -1,0 +1,161 @@
+"""One call from candles and a model to a report: the futures account, the strategy and its baselines."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import backtrader as bt
+import pandas as pd
+
+from lstm_backtrader.datafeeds.frames import CandleFeed
+from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.forecast.protocol import Forecaster
+from lstm_backtrader.futures.broker import FuturesBroker
+from lstm_backtrader.reporting.recorder import RunRecorder
+from lstm_backtrader.reporting.report import RunReport, report
+from lstm_backtrader.session import run
+from lstm_backtrader.strategies.baselines import BuyAndHold, SmaCross
+from lstm_backtrader.strategies.lstm_futures import LSTMFutures
+
+Tick = Callable[[str, int, int], None]  # name of the run, bars done, bars in all
+
+_SLOWEST_BASELINE = 168  # bars of warm-up that SmaCross wants
+
+
+@dataclass(frozen=True)
+class BacktestConfig:
+    """An account and the rules a forecast is traded by. Fractions: 0.02 is 2 %."""
+
+    cash: float = 10_000.0  # in the settlement coin
+    leverage: float = 1.0  # of the exchange; notional = leverage * fraction * equity
+    fraction: float = 0.95  # of equity put to work
+    stop_loss: float = 0.0  # of the entry price; 0: none
+    take_profit: float = 0.0
+    trailing: float = 0.0
+    fee_bps: float | None = None  # a side; None: 2 bp for makers, 5 bp for takers
+    threshold: float | None = None  # |forecast| to act on; None: the model's own
+    allow_insample: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.cash > 0:
+            raise ConfigError(f"cash {self.cash:g} must be above 0, in the settlement coin.")
+        if self.fee_bps is not None and not 0 <= self.fee_bps < 1000:
+            raise ConfigError(f"fee-bps {self.fee_bps:g} is outside 0 to 1000. 5 is 0.05 % a side.")
+
+    def broker(self, leverage: float | None = None) -> FuturesBroker:
+        """A fresh account by these rules."""
+        fee = None if self.fee_bps is None else self.fee_bps / 10_000
+        return FuturesBroker(
+            leverage=self.leverage if leverage is None else leverage, cash=self.cash, taker_fee=fee, maker_fee=fee
+        )
+
+
+def backtest(
+    candles: pd.DataFrame,
+    model: str | Path | Forecaster,
+    out: str | Path,
+    config: BacktestConfig | None = None,
+    *,
+    begin: pd.Timestamp | None = None,
+    end: pd.Timestamp | None = None,
+    symbol: str = "",
+    title: str | None = None,
+    inputs: dict[str, str] | None = None,
+    tick: Tick | None = None,
+) -> RunReport:
+    """Trade `model` on the candles from `begin` to before `end`, and write its report to `out`.
+
+    `begin` defaults to the first bar the model may forecast; bars before it serve as warm-up and are never
+    traded. BuyAndHold at 1x and SmaCross at the same leverage are run on the same account and shown beside
+    it. `inputs` (name -> SHA-256) goes into metrics.json. `tick` is called while a run goes on.
+    Raises `ConfigError` and `DataError` for options and spans that cannot be traded.
+    """
+    from lstm_backtrader.indicators.lstm import as_forecaster
+
+    config = config or BacktestConfig()
+    forecaster = as_forecaster(model)
+    begin = _first_bar(candles, forecaster, begin, config.allow_insample)
+    traded = _span(candles, forecaster.warmup, begin, end)
+    bars_before = int((traded.index < begin).sum())
+
+    def account(strategy: type[bt.Strategy], leverage: float | None = None, **params: Any) -> list[Any]:
+        cerebro = bt.Cerebro(stdstats=False)
+        cerebro.adddata(CandleFeed(traded, name=symbol))
+        cerebro.setbroker(config.broker(leverage))
+        cerebro.addstrategy(strategy, trade_from=begin.to_pydatetime(), fraction=config.fraction, **params)
+        cerebro.addanalyzer(RunRecorder, start=begin.to_pydatetime())
+        if tick is not None:
+            cerebro.addanalyzer(_Ticker, tick=tick, label=strategy.__name__, bars=len(traded))
+        return list(run(cerebro))
+
+    results = account(
+        LSTMFutures,
+        model=forecaster,
+        threshold=config.threshold,
+        allow_insample=config.allow_insample,
+        stop_price_pct=config.stop_loss,
+        take_profit_price_pct=config.take_profit,
+        trailing_price_pct=config.trailing,
+    )
+    baselines: dict[str, object] = {"Buy and hold 1x, after costs": account(BuyAndHold, leverage=1.0)}
+    if bars_before >= _SLOWEST_BASELINE:
+        baselines[f"SMA cross {config.leverage:g}x"] = account(SmaCross)
+    return report(results, out, title=title, baselines=baselines, inputs=inputs)
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_bar(
+    candles: pd.DataFrame, forecaster: Forecaster, begin: pd.Timestamp | None, allow_insample: bool
+) -> pd.Timestamp:
+    if begin is None:
+        valid_from = None if allow_insample else getattr(forecaster, "valid_from", None)
+        begin = candles.index[0] if valid_from is None else max(candles.index[0], pd.Timestamp(valid_from))
+    if begin > candles.index[-1]:
+        raise DataError(
+            f"the data end at {candles.index[-1]:%Y-%m-%d %H:%M} UTC, before the first bar to trade "
+            f"({begin:%Y-%m-%d %H:%M}). Give later data, or a model trained on less of it."
+        )
+    return begin
+
+
+def _span(candles: pd.DataFrame, warmup: int, begin: pd.Timestamp, end: pd.Timestamp | None) -> pd.DataFrame:
+    """The bars to trade with the warm-up before them."""
+    first = int(candles.index.searchsorted(begin))
+    last = len(candles) if end is None else int(candles.index.searchsorted(end))
+    if last - first < 2:
+        until = candles.index[-1] if end is None else end
+        raise DataError(
+            f"{max(last - first, 0)} bars lie between {begin:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC; "
+            f"the data cover {candles.index[0]:%Y-%m-%d} to {candles.index[-1]:%Y-%m-%d}. Choose --from and --until inside."
+        )
+    before = max(warmup, _SLOWEST_BASELINE)
+    return candles.iloc[max(0, first - before) : last]
+
+
+class _Ticker(bt.Analyzer):
+    """Tells how far a run is, every hundredth of it."""
+
+    params = (("tick", None), ("label", ""), ("bars", 1))
+
+    def start(self) -> None:
+        self._done = 0
+
+    def prenext(self) -> None:
+        self._advance()
+
+    def next(self) -> None:
+        self._advance()
+
+    def _advance(self) -> None:
+        self._done += 1
+        if self._done % max(1, self.p.bars // 100) == 0 or self._done == self.p.bars:
+            self.p.tick(self.p.label, self._done, self.p.bars)

@@ -1,0 +1,346 @@
+"""The command `lbt`: demo, train, backtest, report. Everything heavy loads inside the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from lstm_backtrader.demo import DemoResult
+    from lstm_backtrader.forecast.inference import LSTMForecaster
+    from lstm_backtrader.reporting.report import RunReport
+
+app = typer.Typer(
+    help="LSTM forecasts, a crypto-futures account and an honest report for Backtrader.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_DAY = ["%Y-%m-%d"]
+_DISCLAIMER = "A simulation on past data; it promises nothing about the future."
+
+Data = Annotated[Path, typer.Option(help="Candles: Parquet, CSV or feather.", show_default=False)]
+Funding = Annotated[Path | None, typer.Option(help="Funding rates: a time column and funding_rate.")]
+Mark = Annotated[Path | None, typer.Option(help="Candles of the mark price, same bar length.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Directory for the report, the model and demo.json.")],
+    seed: Annotated[int, typer.Option(min=0, help="Another market, same law.")] = 0,
+) -> None:
+    """Train on a synthetic market whose best forecast is known; offline, about a minute."""
+    _check_out(out)
+    from lstm_backtrader.demo import demo as run_demo
+
+    with _progress() as advance:
+        result, report = run_demo(out, seed=seed, train_tick=_trainer(advance), backtest_tick=advance)
+    _print(
+        _demo_table(result),
+        _account_table(report),
+        f"{_DISCLAIMER}\n{result.seconds:.0f} s   report: {report.html}",
+    )
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Directory the model is written to.")],
+    funding: Funding = None,
+    mark: Mark = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=_DAY, help="Last day to learn from, UTC; later data stay unseen.")
+    ] = None,
+    horizon: Annotated[int, typer.Option(help="Bars ahead to forecast.")] = 24,
+    context: Annotated[int, typer.Option(help="Bars every forecast has seen, at least.")] = 384,
+    stride: Annotated[int | None, typer.Option(help="Bars between two fresh starts; default context / 4.")] = None,
+    hidden: Annotated[int, typer.Option(help="Size of the LSTM.")] = 16,
+    layers: Annotated[int, typer.Option(help="LSTM layers.")] = 1,
+    cell: Annotated[str, typer.Option(help="lstm, or rnn for comparison.")] = "lstm",
+    seeds: Annotated[int, typer.Option(help="Nets in the ensemble.")] = 3,
+    seed: Annotated[int, typer.Option(help="Seed of the first net.")] = 0,
+    steps: Annotated[int, typer.Option(help="Optimiser steps a net.")] = 800,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule.")] = 3e-3,
+    event: Annotated[list[str] | None, typer.Option(help="Column of events to learn from; repeatable.")] = None,
+    event_weight: Annotated[float, typer.Option(help="Extra weight of bars with a volume spike.")] = 0.0,
+    expires: Annotated[int | None, typer.Option(help="Days after which the model gives no forecast.")] = None,
+) -> None:
+    """Train an LSTM ensemble on candles and write it as a model directory."""
+    from lstm_backtrader.candle_files import read_candles
+    from lstm_backtrader.candles import before_day_after
+    from lstm_backtrader.forecast.artefact import check_target
+    from lstm_backtrader.forecast.training import TrainConfig
+    from lstm_backtrader.forecast.training import train as fit
+
+    config = TrainConfig(
+        horizon=horizon,
+        context=context,
+        stride=stride,
+        hidden=hidden,
+        layers=layers,
+        cell=cell,  # type: ignore[arg-type]  # checked by TrainConfig
+        seeds=seeds,
+        seed=seed,
+        steps=steps,
+        learning_rate=learning_rate,
+        events=tuple(event or ()),
+        event_weight=event_weight,
+        expires_days=expires,
+    )
+    check_target(out)
+    candles = read_candles(data, funding=funding, mark=mark)
+    _print_notes(data, candles)
+    candles = before_day_after(candles, until)
+    with _progress() as advance:
+        done: dict[int, int] = {}
+
+        def progress(seed: int, step: int, steps: int) -> None:
+            done[seed] = step
+            advance(f"training {seeds} net{'s' if seeds > 1 else ''}", sum(done.values()), steps * seeds)
+
+        model = fit(candles, config, progress)
+    model.save(out)
+    _print(_model_table(model), f"model: {out}")
+
+
+@app.command()
+def backtest(
+    data: Data,
+    model: Annotated[Path, typer.Option(help="Directory that `lbt train` wrote.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Directory for the report, its figures and tables.")],
+    funding: Funding = None,
+    mark: Mark = None,
+    from_: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=_DAY, help="First day to trade, UTC; default the first unseen bar."),
+    ] = None,
+    until: Annotated[datetime | None, typer.Option(formats=_DAY, help="Last day to trade, UTC, whole.")] = None,
+    cash: Annotated[float, typer.Option(help="Start equity in the settlement coin.")] = 10_000.0,
+    leverage: Annotated[float, typer.Option(help="Exchange leverage.")] = 1.0,
+    fraction: Annotated[float, typer.Option(help="Notional is leverage x equity x this, so that fees fit.")] = 0.95,
+    stop_loss: Annotated[float, typer.Option(help="Fraction of price: 0.02 is 2 %; 0 is none.")] = 0.0,
+    take_profit: Annotated[float, typer.Option(help="Fraction of price; 0 is none.")] = 0.0,
+    trailing: Annotated[float, typer.Option(help="Fraction of price; 0 is none.")] = 0.0,
+    fee_bps: Annotated[
+        float | None, typer.Option(help="Fee a side in 0.01 %; default 2 for makers, 5 for takers.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="|forecast| to act on; default the model's own.")] = None,
+    allow_insample: Annotated[
+        bool, typer.Option("--allow-insample", help="Forecast bars the model was trained on too.")
+    ] = False,
+) -> None:
+    """Trade a model's signal on a futures account and report it beside its baselines."""
+    _check_out(out)
+    import pandas as pd
+
+    from lstm_backtrader.backtesting import BacktestConfig, file_sha256
+    from lstm_backtrader.backtesting import backtest as run_backtest
+    from lstm_backtrader.candle_files import read_candles
+    from lstm_backtrader.forecast.inference import load_model
+
+    config = BacktestConfig(
+        cash=cash,
+        leverage=leverage,
+        fraction=fraction,
+        stop_loss=stop_loss,
+        take_profit=take_profit,
+        trailing=trailing,
+        fee_bps=fee_bps,
+        threshold=threshold,
+        allow_insample=allow_insample,
+    )
+    forecaster = load_model(model)
+    candles = read_candles(data, funding=funding, mark=mark)
+    _print_notes(data, candles)
+    files = {"data": data, "funding": funding, "mark": mark}
+    inputs = {f"{name}_sha256": file_sha256(path) for name, path in files.items() if path is not None}
+    inputs["model_sha256"] = forecaster.manifest.weights_sha256
+    with _progress() as advance:
+        report = run_backtest(
+            candles,
+            forecaster,
+            out,
+            config,
+            begin=None if from_ is None else pd.Timestamp(from_, tz="UTC"),
+            end=None if until is None else pd.Timestamp(until, tz="UTC") + pd.Timedelta(days=1),
+            symbol=data.stem,
+            inputs=inputs,
+            tick=advance,
+        )
+    _print(_account_table(report), *report.metrics["notes"], f"{_DISCLAIMER}\nreport: {report.html}")
+
+
+@app.command()
+def report(
+    equity: Annotated[Path, typer.Option(help="Parquet or CSV with a time column and equity.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="An .html file, or a directory for page and figures.")],
+    title: Annotated[str | None, typer.Option(help="Heading of the page.")] = None,
+) -> None:
+    """Make the report of any equity curve."""
+    from lstm_backtrader.reporting.equity_files import read_equity
+    from lstm_backtrader.reporting.report import report_from_equity
+
+    with _progress() as advance:
+        advance("drawing the tearsheet", 0, 1)
+        written = report_from_equity(read_equity(equity), out, title=title or equity.stem)
+        advance("drawing the tearsheet", 1, 1)
+    _print(_account_table(written), f"report: {written.html}")
+
+
+def main() -> None:
+    """Run `lbt`; a user's mistake is one line and exit code 1."""
+    from lstm_backtrader.errors import LbtError
+
+    _show_warnings()
+    try:
+        app()
+    except LbtError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"Error: {error.filename}: {error.strerror}. Choose another path.", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("Stopped; nothing half-written was left.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _show_warnings() -> None:
+    """Let the package's own warnings (a seam, a missing forecast, a refused order) reach the terminal."""
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("Warning: %(message)s"))
+    logging.getLogger("lstm_backtrader").addHandler(handler)
+
+
+def _check_out(out: Path) -> None:
+    from lstm_backtrader.errors import ConfigError
+
+    if out.is_file():
+        raise ConfigError(f"--out {out} is a file. Give a directory.")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on stderr: `advance(label, done, total)` moves the bar of that label; thread-safe."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks: dict[str, Any] = {}
+
+        def advance(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = progress.add_task(label, total=total)
+            progress.update(tasks[label], completed=done, total=total)
+
+        yield advance
+
+
+def _trainer(advance: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    return lambda name, done, total: advance(f"training {name}", done, total)
+
+
+def _print(*parts: str | Table) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    for part in parts:
+        console.print(part, markup=False) if isinstance(part, str) else console.print(part)
+
+
+def _print_notes(path: Path, candles: pd.DataFrame) -> None:
+    span = f"{candles.index[0]:%Y-%m-%d %H:%M} to {candles.index[-1]:%Y-%m-%d %H:%M} UTC"
+    _print(f"{path}: {len(candles):,} bars, {span}", *(f"  {line}" for line in candles.attrs["notes"]))
+
+
+def _table(*headings: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number == 0 else "right", no_wrap=True)
+    return table
+
+
+def _demo_table(result: DemoResult) -> Table:
+    table = _table(
+        "forecast of a market with a known oracle", "IC / oracle, events", "IC / oracle, all bars", "seam"
+    )
+    table.add_row(
+        "trained LSTM", f"{result.lstm_ic_ratio:.3f}", f"{result.lstm_all_bar_ratio:.3f}", f"{result.seam:.2f}"
+    )
+    table.add_row("vanilla RNN, same size", f"{result.rnn_ic_ratio:.3f}", f"{result.rnn_all_bar_ratio:.3f}", "")
+    table.add_row(
+        f"oracle (IC {result.oracle_ic:.3f} on {result.event_bars} events, {result.oracle_all_bar_ic:.3f} on all)",
+        "1.000",
+        "1.000",
+        "",
+    )
+    return table
+
+
+def _model_table(model: LSTMForecaster) -> Table:
+    manifest, validation = model.manifest, model.manifest.validation
+    table = _table("model", "")
+    rows = {
+        "trained on": f"{manifest.train_from:%Y-%m-%d %H:%M} to {manifest.train_until:%Y-%m-%d %H:%M} UTC",
+        "validated on": f"{manifest.validation_from:%Y-%m-%d %H:%M} to {manifest.trained_until:%Y-%m-%d %H:%M} UTC",
+        "first bar it may forecast": f"{model.valid_from:%Y-%m-%d %H:%M} UTC",
+        "validation IC": _number(validation.ic, "{:+.4f}"),
+        "validation IC on volume spikes": _number(validation.event_ic, "{:+.4f}"),
+        "seam (1 is none)": _number(validation.seam, "{:.2f}"),
+        "best step of each seed": ", ".join(map(str, validation.best_steps)),
+        "signal threshold": f"{manifest.threshold:.4f}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+_ACCOUNT_ROWS = (
+    ("total return", "total_return", "{:+.2%}"),
+    ("CAGR", "cagr", "{:+.2%}"),
+    ("Sharpe (365 days)", "sharpe", "{:.2f}"),
+    ("max drawdown", "max_drawdown", "{:.2%}"),
+    ("final equity", "final_equity", "{:,.2f}"),
+    ("fees", "fees", "{:,.2f}"),
+    ("funding", "funding", "{:+,.2f}"),
+    ("trades", "trades", "{:d}"),
+    ("liquidations", "liquidations", "{:d}"),
+)
+
+
+def _account_table(report: RunReport) -> Table:
+    metrics = report.metrics
+    columns = {metrics["title"]: metrics["account"]}
+    if metrics["benchmark"]:
+        columns["buy and hold, no costs"] = metrics["benchmark"]
+    columns.update(metrics["baselines"])
+    table = _table("account", *columns)
+    for label, key, form in _ACCOUNT_ROWS:
+        if any(key in figures for figures in columns.values()):
+            table.add_row(label, *(_number(figures.get(key), form) for figures in columns.values()))
+    return table
+
+
+def _number(value: float | int | None, form: str) -> str:
+    """The number, or "undefined" where a formula has no value (one bar, no trade, no variation)."""
+    return "undefined" if value is None else form.format(value)
