@@ -206,6 +206,22 @@ def test_setcommission_of_an_ordinary_script_sets_fee_and_leverage():
     assert run.broker.margin() == 200
 
 
+def test_volume_limits_what_fills_and_what_is_left_waits():
+    table = candles(*[CALM] * 6).assign(volume=[10.0, 10.0, 0.0, 10.0, 10.0, 10.0])
+    broker = account(filler=bt.broker.fillers.FixedBarPerc(perc=40.0))
+
+    run = play(table, {0: buy(10)}, broker)
+
+    assert run.cash == [1_000, 960, 960, 920, 900, 900]
+    assert len(run.ended(Order.Completed)) == 1
+
+
+def test_slippage_makes_a_market_order_dearer():
+    run = play(candles(*[CALM] * 2), {0: buy(10)}, account(slip_perc=0.005, slip_open=True))
+
+    assert run.fills() == [(10, pytest.approx(100.5))]
+
+
 # ---- exits
 
 

@@ -10,6 +10,7 @@ import pytest
 from lstm_backtrader import strategies
 from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError, LeverageError
+from lstm_backtrader.forecast.protocol import ForecastPoint
 from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.futures.contract import Contract
 from lstm_backtrader.strategies.baselines import BuyAndHold, SmaCross
@@ -215,6 +216,41 @@ def test_a_leverage_that_differs_from_the_brokers_is_refused():
 def test_parameters_outside_their_range_are_refused(params, message):
     with pytest.raises(ConfigError, match=message):
         run(candles([CALM] * 3, [1] * 3), **params)
+
+
+# ---- the plugin's strategy
+
+
+class Oracle:
+    """A forecaster that expects the move of the bar it just saw to go on."""
+
+    timeframe = pd.Timedelta(hours=1)
+    warmup = 2
+
+    def predict(self, candles):
+        last = (candles["close"] / candles["open"] - 1).to_numpy()
+        return pd.DataFrame({"forecast": last, "prob_up": 0.5, "spread": 0.0}, index=candles.index)
+
+    def stream(self):
+        return self
+
+    def update(self, tail):
+        bar = tail(1)
+        return ForecastPoint(bar.columns["close"][-1] / bar.columns["open"][-1] - 1, 0.5, 0.0)
+
+
+@pytest.mark.parametrize("runonce", [True, False])
+def test_lstm_futures_trades_the_models_signal(runonce):
+    cerebro = bt.Cerebro(stdstats=False, runonce=runonce)
+    up, down = (100, 103, 99, 102), (102, 103, 99, 100)
+    cerebro.adddata(CandleFeed(candles([CALM, up, down, CALM], [0] * 4)))
+    cerebro.setbroker(account())
+    cerebro.addstrategy(strategies.LSTMFutures, model=Oracle(), threshold=0.01, fraction=0.5)
+
+    run_ = cerebro.run()[0]
+
+    assert run_.position.size == pytest.approx(-3 * 0.5 * run_.broker.startingcash * (1 - 0.03) / 100, rel=0.1)
+    assert run_.broker.ledger.gross_profit == pytest.approx(-2 * 1_500 / 102)
 
 
 # ---- baselines and names

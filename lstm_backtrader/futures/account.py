@@ -79,13 +79,19 @@ class IsolatedAccount(ContractTerms):
             self.ledger.book_cash(CashEvent(self._now(), amount))
         if datas:
             return float(sum(self.positions[d].size * d.close[0] / self.leverage(d) for d in datas if len(d)))
-        locked = self.margin() + self.open_profit()
-        held = sum(rules.notional(leg.size, feed.close[0]) for feed, _, leg in self.legs())
+        margin = unrealized = held = 0.0
+        for feed, legs in self._legs.items():
+            price = feed.close[0]
+            for leg in legs.values():
+                margin += leg.margin
+                unrealized += leg.open_profit(price)
+                held += rules.notional(leg.size, price)
+        locked = margin + unrealized
         self._value = self.cash + locked
         self._valuemkt, self._valuemktlever = locked, held
         self._valuelever = self.cash + held
         self._leverage = held / self._value if self._value > 0.0 else 0.0
-        self._unrealized = self.open_profit()
+        self._unrealized = unrealized
         if self._fundshares:
             self._fundval = self._value / self._fundshares
         return float(self._valuelever if lever else self._value)
@@ -186,15 +192,17 @@ class IsolatedAccount(ContractTerms):
         size = order.executed.remsize
         if self.p.filler is not None and not order.info.get("liquidation"):
             size = self.p.filler(order, price, ago) * (1 if order.isbuy() else -1)
+        if not size:  # the filler found no volume
+            return
         leg = self._leg(order) or Leg()
         closed, opened = leg.split(size)
         is_reduce_only = bool(order.info.get("reduce_only"))
         if is_reduce_only:
             opened = 0.0
-        if not closed + opened:
-            order.cancel()
-            self._drop(order)
-            return
+            if not closed:
+                order.cancel()
+                self._drop(order)
+                return
 
         dt = dtcoc or order.data.datetime[ago or 0]
         closing_price = leg.no_worse_than_bankrupt(price) if closed else price

@@ -21,11 +21,26 @@ class Bar(NamedTuple):
         return self.low if side > 0 else self.high
 
 
-def last_bar(data: Feed) -> Bar:
-    """Traded prices; while a bar is replayed, those of the new tick."""
-    ticks = (getattr(data, f"tick_{name}", None) for name in Bar._fields)
-    lines = (data.open, data.high, data.low, data.close)
-    return Bar(*(line[0] if tick is None else tick for tick, line in zip(ticks, lines, strict=True)))
+class Prices(NamedTuple):
+    """The two views of one bar: orders fill at traded prices, liquidation and funding look at mark prices."""
+
+    traded: Bar
+    mark: Bar
+
+
+def read_bar(data: Feed) -> Prices:
+    """The current bar of a data; while it is replayed, the new tick. Mark prices are traded ones where unknown."""
+    if getattr(data, "tick_open", None) is None:
+        traded = Bar(data.open[0], data.high[0], data.low[0], data.close[0])
+    else:
+        traded = Bar(data.tick_open, data.tick_high, data.tick_low, data.tick_close)
+    lines = [getattr(data.lines, f"mark_{name}", None) for name in Bar._fields]
+    if all(line is None for line in lines):
+        return Prices(traded, traded)
+    mark = [
+        price if line is None or math.isnan(line[0]) else line[0] for price, line in zip(traded, lines, strict=True)
+    ]
+    return Prices(traded, Bar(*mark))
 
 
 def worst_after_entry(bar: Bar, side: int, level: float) -> float:
@@ -35,14 +50,3 @@ def worst_after_entry(bar: Bar, side: int, level: float) -> float:
     and only the close is surely younger.
     """
     return bar.worst(side) if side * bar.open > side * level else bar.close
-
-
-def mark_bar(data: Feed) -> Bar:
-    """Mark prices where the data has them and they are known, else traded prices."""
-    lines = (getattr(data.lines, f"mark_{name}", None) for name in Bar._fields)
-    return Bar(
-        *(
-            price if line is None or math.isnan(line[0]) else line[0]
-            for price, line in zip(last_bar(data), lines, strict=True)
-        )
-    )

@@ -14,7 +14,7 @@ import backtrader as bt
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.futures import rules
 from lstm_backtrader.futures.account import IsolatedAccount
-from lstm_backtrader.futures.bar import Bar, last_bar, mark_bar, worst_after_entry
+from lstm_backtrader.futures.bar import Bar, Prices, read_bar, worst_after_entry
 from lstm_backtrader.futures.contract import Contract
 from lstm_backtrader.futures.ledger import FundingEvent, LiquidationEvent
 from lstm_backtrader.futures.leg import Leg
@@ -50,6 +50,8 @@ class FuturesBroker(IsolatedAccount):
         LeverageError: a leverage outside the contract's limits.
     """
 
+    pending: deque[Any]
+
     def __init__(
         self,
         contract: Contract | None = None,
@@ -74,11 +76,10 @@ class FuturesBroker(IsolatedAccount):
         super().__init__()
         self.set_contract(contract, leverage=leverage)
 
-    pending: deque[Any]
-
     def init(self) -> None:
         super().init()
-        self._seen: dict[Feed, float] = {}  # stamp of the last bar worked through
+        self._seen: dict[Feed, float] = {}  # stamp of the last bar played
+        self._bars: dict[Feed, Prices] = {}  # the bars to play in this step
 
     # ---- one bar
 
@@ -90,24 +91,24 @@ class FuturesBroker(IsolatedAccount):
         self._process_order_history()
         self._expire()
 
-        fresh = self._fresh_datas()
-        if fresh:
-            self._play(fresh)
+        self._bars = self._new_bars()
+        if self._bars:
+            self._play()
             self.pending = deque(sorted(self.pending, key=lambda order: order.ref))
             for order in self.pending:
                 order.info["rested"] = order.active()
         self._get_value()
 
-    def _fresh_datas(self) -> list[Feed]:
-        """Datas with something held or ordered that have a new bar: a step may bring a bar of another data only."""
-        fresh = []
+    def _new_bars(self) -> dict[Feed, Prices]:
+        """Bars of the datas with something held or ordered; a step may bring a new bar of another data only."""
+        bars = {}
         for data in dict.fromkeys([*self._legs, *(order.data for order in self.pending)]):
             if len(data) and self._seen.get(data) != data.datetime[0]:
                 self._seen[data] = data.datetime[0]
-                fresh.append(data)
-        return fresh
+                bars[data] = read_bar(data)
+        return bars
 
-    def _play(self, fresh: list[Feed]) -> None:
+    def _play(self) -> None:
         tried: set[int] = set()
 
         def play(orders: list[Any], execute: Callable[[Any], None]) -> None:
@@ -117,18 +118,18 @@ class FuturesBroker(IsolatedAccount):
                     self._try(order, execute)
 
         def waiting() -> list[Any]:
-            return [o for o in self.pending if o.ref not in tried and o.data in seen and self._may_fill(o)]
+            return [order for order in self.pending if order.ref not in tried and self._may_fill(order)]
 
-        seen = dict.fromkeys(fresh)
-        self._pay_funding(fresh)
-        self._liquidate(fresh, lambda bar, side, level: bar.open)
+        self._pay_funding()
+        self._liquidate(lambda bar, side, level: bar.open)
         play([order for order in waiting() if self._fills_at_open(order)], self._try_exec)
         play(self._near_stops(waiting()), self._try_exec)
-        self._liquidate(fresh, lambda bar, side, level: bar.worst(side))
-        play(waiting(), self._try_exec)
-        # what opened inside the bar: its stops first, then the venue
-        play([order for order in waiting() if self._is_protective(order)], self._try_late_stop)
-        self._liquidate(fresh, worst_after_entry)
+        self._liquidate(lambda bar, side, level: bar.worst(side))
+        others = waiting()
+        play(others, self._try_exec)
+        if any(order.executed.size for order in others):  # it may have opened inside the bar
+            play([order for order in waiting() if self._is_protective(order)], self._try_late_stop)
+            self._liquidate(worst_after_entry)
 
     def _expire(self) -> None:
         for order in list(self.pending):
@@ -136,15 +137,14 @@ class FuturesBroker(IsolatedAccount):
                 self.pending.remove(order)
                 self._drop(order)
 
-    def _pay_funding(self, fresh: list[Feed]) -> None:
+    def _pay_funding(self) -> None:
         """Book the bar's rate for each position, out of free cash, then out of the position's own margin."""
-        for data in fresh:
+        for data, bars in self._bars.items():
             line = getattr(data.lines, "funding_rate", None)
             if line is None or math.isnan(line[0]):
                 continue
-            mark = mark_bar(data).open
             for _, tradeid, leg in self.legs(data):
-                amount = rules.funding_payment(leg.size, mark, line[0])
+                amount = rules.funding_payment(leg.size, bars.mark.open, line[0])
                 from_cash = max(amount, -max(self.cash, 0.0))
                 from_margin = max(amount - from_cash, -leg.margin)
                 self.cash += from_cash
@@ -153,17 +153,15 @@ class FuturesBroker(IsolatedAccount):
 
     # ---- liquidation
 
-    def _liquidate(self, fresh: list[Feed], reached: Callable[[Bar, int, float], float]) -> None:
+    def _liquidate(self, reached: Callable[[Bar, int, float], float]) -> None:
         """Close each position whose liquidation price lies within `reached(bar, side, level)`, at that price.
 
         Where the bar opens beyond it, at the open, but no worse than bankruptcy.
         """
-        for data in fresh:
-            if data not in self._legs:
-                continue
-            bar = mark_bar(data)
-            maintenance = self.contract(data).maintenance
-            for _, tradeid, leg in self.legs(data):
+        for data, tradeid, leg in self.legs():
+            if data in self._bars:
+                bar = self._bars[data].mark
+                maintenance = self.contract(data).maintenance
                 level, side = leg.liquidation_price(maintenance), leg.side
                 if side * reached(bar, side, level) > side * level:
                     continue
@@ -195,13 +193,15 @@ class FuturesBroker(IsolatedAccount):
     # ---- orders
 
     def _may_fill(self, order: Any) -> bool:
-        """Active, and made before this bar."""
-        is_older = order.data.datetime[0] > order.created.dt or self.p.coo
-        return bool(order.active() and (is_older or order.exectype == Order.Historical))
+        """Active, made before its data's bar, and this bar is new."""
+        if order.data not in self._bars or not order.active():
+            return False
+        is_older = order.data.datetime[0] > order.created.dt
+        return bool(is_older or self.p.coo or order.exectype == Order.Historical)
 
     def _fills_at_open(self, order: Any) -> bool:
         price, limit = order.created.price, order.created.pricelimit
-        opened = last_bar(order.data).open
+        opened = self._bars[order.data].traded.open
         side = 1 if order.isbuy() else -1
         if order.exectype in (Order.Market, Order.Historical):
             return True
@@ -252,7 +252,7 @@ class FuturesBroker(IsolatedAccount):
         leg = self._leg(order)
         if leg is None or order.exectype not in (Order.Stop, Order.StopTrail):
             return
-        bar = last_bar(order.data)
+        bar = self._bars[order.data].traded
         level = order.created.price
         worst = worst_after_entry(bar, leg.side, level)
         high, low = (bar.high, worst) if leg.side > 0 else (worst, bar.low)
