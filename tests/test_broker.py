@@ -135,14 +135,16 @@ def test_a_reversal_closes_and_opens_in_one_order():
     assert [trade.pnl for trade in run.trades] == [100]
 
 
-def test_close_and_reverse_orders_of_one_bar_use_the_margin_they_free():
-    def flip(strategy):
+@pytest.mark.parametrize("enter", [buy(95), sell(95)])
+def test_an_entry_uses_the_margin_that_a_close_before_it_frees(enter):
+    def close_and_enter(strategy):
         strategy.close()
-        strategy.sell(size=95)
+        enter(strategy)
 
-    run = play(candles(CALM, CALM, CALM), {0: buy(95), 1: flip})
+    run = play(candles(CALM, CALM, CALM), {0: buy(95), 1: close_and_enter})
 
-    assert run.position.size == -95
+    assert [size for size, _ in run.fills()][1] == -95
+    assert abs(run.position.size) == 95
 
 
 def test_fractions_that_do_not_add_up_in_binary_still_close_the_position():
@@ -527,6 +529,16 @@ def test_a_slower_data_is_not_played_twice():
     assert run.getposition(run.data1).size == 10
     assert run.broker.margin(run.data1) == 100
     assert run.broker.margin(run.data0) == 0
+
+
+def test_an_order_does_not_see_the_bar_it_was_made_on():
+    fast = candles(*[CALM] * 8)
+    slow = candles(CALM, CALM)
+    slow.index = fast.index[[0, 4]]
+
+    run = play(fast, {4: lambda s: s.buy(data=s.data1, size=1, exectype=Order.Limit, price=99.5)}, None, slow)
+
+    assert run.fills() == []
 
 
 # ---- refusals
