@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def _read_table(path: str | Path) -> pd.DataFrame:
             raise DataError(f"{path}: '{file.suffix}' is no known format. Use .parquet, .csv, .csv.gz or .feather.")
     except DataError:
         raise
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # the last two from a cut .csv.gz
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: not readable as {kind[1:]} ({reason}). Is the file whole?") from error
     table.columns = pd.Index([str(name).strip().lower() for name in table.columns])
@@ -90,6 +91,8 @@ def _join_funding(candles: pd.DataFrame, timeframe_s: int, path: str | Path) -> 
             f"{path}: column funding_rate missing; found {', '.join(table.columns)}. "
             f"Funding files need a time column and funding_rate."
         )
+    if table.empty:
+        raise DataError(f"{path}: 0 rows. Give a file with funding rates, or leave it out.")
     stamps, _ = read_stamps(table, str(path))
     rates = pd.to_numeric(table["funding_rate"], errors="coerce").to_numpy(np.float64)
     bad = ~(np.abs(rates) < 0.1)

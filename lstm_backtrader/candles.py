@@ -205,6 +205,9 @@ def _numeric_columns(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, tu
             f"found {', '.join(map(str, frame.columns)) or 'none'}. "
             f"Candles need a time column and {', '.join(COLUMNS)}."
         )
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"{source}: column {twice[0]} is there twice. Keep one of them.")
     kept, dropped = {}, []
     for name in frame.columns:
         numbers = pd.to_numeric(frame[name], errors="coerce")
@@ -310,7 +313,7 @@ def _check_grid(stamps: NDArray[np.int64], rows: NDArray[np.int64], source: str)
             f"{source}: row {rows[i]}: {show_time(stamps[i])} is not on the {name} grid of the other bars. "
             f"Drop the row, or give files of one bar length each."
         )
-    if 0 < step - phase <= _NS:
+    if phase > 0 and step - phase <= _NS:
         raise DataError(
             f"{source}: row {rows[0]}: {show_time(stamps[0])} is the end of a {name} bar. "
             f"Label bars by their open time: subtract {name} and round up to the second."

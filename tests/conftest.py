@@ -1,0 +1,250 @@
+"""What several tests share: a toy market, a forecaster without torch, small models, and the real data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lstm_backtrader.candles import COLUMNS, Bars
+from lstm_backtrader.forecast.protocol import ForecastPoint
+
+HOUR = pd.Timedelta(hours=1)
+TRAIN_BARS = 1800  # of `tiny_market`; the model of `tiny_model` has seen no bar from there on
+
+
+def make_candles(n: int = 300, seed: int = 0, freq: str = "1h", start: str = "2024-01-01") -> pd.DataFrame:
+    """A seeded random walk of `n` bars that meets the candle contract."""
+    rng = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, n)))
+    open_ = np.concatenate(([100.0], close[:-1]))
+    return pd.DataFrame(
+        {
+            "open": open_,
+            "high": np.maximum(open_, close) * np.exp(rng.uniform(0, 0.005, n)),
+            "low": np.minimum(open_, close) * np.exp(-rng.uniform(0, 0.005, n)),
+            "close": close,
+            "volume": rng.lognormal(3, 0.5, n),
+        },
+        index=pd.date_range(start, periods=n, freq=freq, tz="UTC", name="open_time", unit="ns"),
+    )
+
+
+class FixedForecaster:
+    """Says the same of every bar; meets `Forecaster` without torch."""
+
+    name = "Fixed"
+
+    def __init__(self, prob_up: float = 0.9, warmup: int = 1, timeframe: pd.Timedelta = HOUR) -> None:
+        self.point = ForecastPoint(NormalDist().inv_cdf(prob_up), prob_up, 0.0)
+        self.warmup = warmup
+        self.timeframe = timeframe
+
+    def predict(self, candles: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame([self.point] * len(candles), index=candles.index, columns=list(ForecastPoint._fields))
+
+    def stream(self) -> FixedForecaster:
+        return self
+
+    def update(self, tail: Callable[[int], Bars]) -> ForecastPoint:
+        return self.point
+
+
+@pytest.fixture
+def candles() -> pd.DataFrame:
+    """300 seeded hourly bars."""
+    return make_candles()
+
+
+@pytest.fixture(scope="session")
+def candles_of() -> Callable[..., pd.DataFrame]:
+    """`candles_of(n, seed, freq, start)`: as many seeded bars as wanted."""
+    return make_candles
+
+
+@pytest.fixture
+def fixed_forecaster() -> type[FixedForecaster]:
+    """`fixed_forecaster(prob_up=0.9, warmup=1)` makes a forecaster that never changes its mind."""
+    return FixedForecaster
+
+
+@pytest.fixture(scope="session")
+def tiny_market() -> pd.DataFrame:
+    """2,600 hourly bars of the synthetic market, with its event column `news`."""
+    from lstm_backtrader.datafeeds.synthetic import synthetic_market
+
+    return synthetic_market(2600, seed=3).candles
+
+
+@pytest.fixture(scope="session")
+def fresh_market(tiny_market) -> pd.DataFrame:
+    """The bars of `tiny_market` that `tiny_model` has not seen."""
+    return tiny_market.iloc[TRAIN_BARS:]
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """Trains in a second or two: context 32, stride 8, two nets of six units."""
+    from lstm_backtrader.forecast.training import TrainConfig
+
+    return TrainConfig(
+        horizon=4, context=32, stride=8, hidden=6, seeds=2, steps=40, batch=8, embargo=24, events=("news",)
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_market, tiny_config):
+    """An ensemble trained on the first 1,800 bars of `tiny_market`."""
+    from lstm_backtrader.forecast.training import train
+
+    return train(tiny_market.iloc[:TRAIN_BARS], tiny_config)
+
+
+@pytest.fixture(scope="session")
+def tiny_artefact(tiny_model, tmp_path_factory) -> Path:
+    """`tiny_model` on disk."""
+    directory = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_model.save(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def untrained_model():
+    """`untrained_model(context, stride, layers, cell, specs, seeds)`: random weights, forecasts far from zero."""
+    return _untrained_model
+
+
+def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, seeds=2):
+    import torch
+
+    from lstm_backtrader.forecast.artefact import (
+        FeatureEntry,
+        LabelEntry,
+        Manifest,
+        ScalerEntry,
+        ValidationEntry,
+        pack_weights,
+    )
+    from lstm_backtrader.forecast.features import FeatureSpec
+    from lstm_backtrader.forecast.inference import LSTMForecaster
+    from lstm_backtrader.forecast.network import RecurrentNet
+
+    # by default features of one bar, so that short series exercise the sequences and not the warm-up
+    specs = specs or (
+        FeatureSpec("close_location"),
+        FeatureSpec("clock", {"cycle": "day", "wave": "sin"}),
+        FeatureSpec("clock", {"cycle": "day", "wave": "cos"}),
+    )
+    nets = {}
+    for seed in range(seeds):
+        generator = torch.Generator().manual_seed(seed)
+        nets[seed] = RecurrentNet(len(specs), 5, layers, cell, memory=context + stride, generator=generator).eval()
+        with torch.no_grad():
+            nets[seed].head.weight.mul_(30)
+    _, weights_sha256 = pack_weights(nets)
+    then = datetime(2020, 1, 1, tzinfo=UTC)
+    manifest = Manifest(
+        schema_version=1,
+        created=then,
+        cell=cell,
+        hidden=5,
+        layers=layers,
+        context=context,
+        stride=stride,
+        features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in specs),
+        scaler=ScalerEntry(mean=(0.1,) * len(specs), scale=(0.8,) * len(specs)),
+        label=LabelEntry(kind="scaled_return", horizon=4, mean=0.0),
+        timeframe_s=3600,
+        train_from=then - timedelta(days=99),
+        train_until=then - timedelta(days=9),
+        validation_from=then - timedelta(days=8),
+        trained_until=then,
+        purge_bars=4,
+        expires=None,
+        fill_rate=1.0,
+        seeds=tuple(nets),
+        threshold=0.1,
+        validation=ValidationEntry(
+            bars=9,
+            loss=0.5,
+            ic=None,
+            event_ic=None,
+            seam=None,
+            residual_std=1.0,
+            forecast_std=0.1,
+            best_steps=(1,) * seeds,
+        ),
+        training={},
+        data_sha256="0" * 64,
+        weights_sha256=weights_sha256,
+        versions={},
+    )
+    return LSTMForecaster(manifest, list(nets.values()))
+
+
+@pytest.fixture(scope="session")
+def numpy_net():
+    """`numpy_net(net, x)`: what a `RecurrentNet` should say, (W, F) -> (W,), written down from the equations."""
+    return _numpy_net
+
+
+def _numpy_net(net, x):
+    weights = {name: tensor.detach().numpy().astype(np.float64) for name, tensor in net.state_dict().items()}
+    layers = sum(name.startswith("cell.weight_hh") for name in weights)
+    sequence = np.asarray(x, dtype=np.float64)
+    for layer in range(layers):
+        W, U = weights[f"cell.weight_ih_l{layer}"], weights[f"cell.weight_hh_l{layer}"]
+        b = weights[f"cell.bias_ih_l{layer}"] + weights[f"cell.bias_hh_l{layer}"]
+        h, c, out = np.zeros(U.shape[1]), np.zeros(U.shape[1]), []
+        for row in sequence:
+            a = W @ row + U @ h + b
+            if len(a) == len(h):  # a plain RNN
+                h = np.tanh(a)
+            else:
+                i, f, g, o = np.split(a, 4)
+                c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+                h = _sigmoid(o) * np.tanh(c)
+            out.append(h)
+        sequence = np.array(out)
+    return sequence @ weights["head.weight"][0] + weights["head.bias"][0]
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.fixture(scope="session")
+def bars_from():
+    """`bars_from(candles)` gives the function `tail(n)` that a forecast stream asks for its bars."""
+
+    def tail_of(candles: pd.DataFrame) -> Callable[[int], Bars]:
+        bars = Bars.of(candles)
+        return bars.last
+
+    return tail_of
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real market data; tests that need it are skipped where it is missing."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real market data at {folder}")
+    return folder
+
+
+@pytest.fixture
+def write_csv(tmp_path) -> Callable[..., Path]:
+    """`write_csv(table, name)` writes candles (or any table) and gives the path."""
+
+    def write(table: pd.DataFrame, name: str = "candles.csv") -> Path:
+        path = tmp_path / name
+        table.to_csv(path, index=set(COLUMNS) <= set(table.columns))
+        return path
+
+    return write
