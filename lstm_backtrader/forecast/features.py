@@ -6,6 +6,7 @@ as running totals, so a history cut anywhere gives the same numbers (to 1e-9) on
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -46,6 +47,14 @@ class FeatureSpec:
     def __post_init__(self) -> None:
         if self.name not in FEATURES:
             raise ConfigError(f"unknown feature '{self.name}'. Known: {', '.join(sorted(FEATURES))}.")
+        signature = inspect.signature(FEATURES[self.name].memory)
+        try:
+            signature.bind(**self.params)
+        except TypeError as error:
+            raise ConfigError(
+                f"feature '{self.name}' takes {', '.join(signature.parameters) or 'no parameter'}, "
+                f"not {', '.join(self.params) or 'none'}."
+            ) from error
 
     @property
     def memory(self) -> int:
