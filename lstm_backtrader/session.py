@@ -7,7 +7,7 @@ from typing import Any
 
 import backtrader as bt
 
-from lstm_backtrader.errors import ReportError
+from lstm_backtrader.errors import DataError, ReportError
 from lstm_backtrader.reporting.recorder import RunRecorder
 
 
@@ -34,7 +34,11 @@ def run(
                 "parameters with `addstrategy` and a report."
             )
         return cerebro.run(**run_kwargs)
-    results = instrument(cerebro).run(**run_kwargs)
+    try:
+        results = instrument(cerebro).run(**run_kwargs)
+    except IndexError as error:
+        _explain_short_data(cerebro, error)
+        raise
     if report is not None:
         from lstm_backtrader.reporting.report import (
             report as write_report,
@@ -42,3 +46,14 @@ def run(
 
         write_report(results, report, title=title)
     return results
+
+
+def _explain_short_data(cerebro: bt.Cerebro, error: IndexError) -> None:
+    """Backtrader's own indicators fail with a bare IndexError on data shorter than their period."""
+    for strategy in cerebro.runningstrats:
+        bars = min(data.buflen() for data in strategy.datas)
+        if bars < strategy._minperiod:
+            raise DataError(
+                f"{type(strategy).__name__} needs {strategy._minperiod} bars before its first next(), the data "
+                f"have {bars}. Load more history, or lower the longest period."
+            ) from error

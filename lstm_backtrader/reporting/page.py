@@ -111,17 +111,17 @@ def render_page(page: Page) -> str:
 
 
 def _account_table(page: Page) -> str:
-    columns: dict[str, Figures] = {"Strategy": page.account}
+    columns = [("Strategy", page.account)]
     if page.benchmark is not None:
-        columns[page.benchmark_name] = page.benchmark
-    columns |= page.baselines
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+        columns.append((page.benchmark_name, page.benchmark))
+    columns.extend(page.baselines.items())
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name, _ in columns)
     rows = []
     for figure, name, kind in _ROWS:
-        if not any(figure in figures for figures in columns.values()):
+        if not any(figure in figures for _, figures in columns):
             continue
         cells = "".join(
-            _cell(figures[figure], kind) if figure in figures else "<td></td>" for figures in columns.values()
+            _cell(figures[figure], kind) if figure in figures else "<td></td>" for _, figures in columns
         )
         split = ' class="split"' if figure == "start_equity" else ""
         rows.append(f'<tr{split}><th scope="row">{escape(name)}</th>{cells}</tr>')

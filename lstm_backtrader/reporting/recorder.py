@@ -74,6 +74,7 @@ class RunRecorder(bt.Analyzer):
     def create_analysis(self) -> None:
         self.record: RunRecord | None = None
         self._rows: list[tuple[float, ...]] = []
+        self._last_marks: tuple[dict[Any, float], dict[Any, int]] = ({}, {})
         self._totals_before: tuple[float, ...] = ()
         self._funding_seen = 0
         self._leader: RunRecorder = self
@@ -111,7 +112,7 @@ class RunRecorder(bt.Analyzer):
             self.record = self._leader.record
         # what is left must survive the way back from an optimisation's process
         del self._broker, self._ledger, self._book, self._forecasts, self._leader
-        self._rows = []
+        self._rows, self._last_marks = [], ({}, {})
 
     def get_analysis(self) -> Figures:
         """The account's figures; empty where no bar was recorded."""
@@ -142,6 +143,7 @@ class RunRecorder(bt.Analyzer):
         """Write the account's row of data0's current bar, over an earlier one of the same bar."""
         self._collect_funding()
         broker, stamp = self._broker, self.data.datetime[0]
+        self._last_marks = self._closes(), self._bars()  # at stop() a data may have moved on
         equity = float(broker.getvalue())
         notional, margin = self._exposure()
         row = (
@@ -211,7 +213,7 @@ class RunRecorder(bt.Analyzer):
         """What the broker says if it says it (an isolated position loses no more than its margin)."""
         if hasattr(self._broker, "open_profit"):
             return float(self._broker.open_profit())
-        return self._book.open_profit(self._closes()) if self._book.has_open_trades() else 0.0
+        return self._book.open_profit(self._last_marks[0]) if self._book.has_open_trades() else 0.0
 
     def _profit(self, instrument: Any, size: float, entry: float, exit_price: float) -> float:
         return float(self._broker.getcommissioninfo(instrument).profitandloss(size, entry, exit_price))
@@ -224,7 +226,7 @@ class RunRecorder(bt.Analyzer):
 
     def _build(self) -> RunRecord:
         equity = _equity_frame(self._rows)
-        rows = self._book.rows(self._closes(), self._bars(), lambda data: _name(self.strategy, data))
+        rows = self._book.rows(*self._last_marks, lambda data: _name(self.strategy, data))
         _share_out(rows, float(equity["open_profit"].iloc[-1]))
         book, final = self._book, equity["equity"].iloc[-1]
         funding, other_cash, liquidations = (
@@ -318,7 +320,7 @@ def _trades_frame(rows: list[dict[str, object]]) -> pd.DataFrame:
 def _times(stamps: np.ndarray[Any, np.dtype[np.float64]]) -> pd.DatetimeIndex:
     """Backtrader's float days as UTC times; days resolve 10 us, so times are rounded to milliseconds."""
     milliseconds = np.rint((stamps - EPOCH) * MS_PER_DAY)
-    return pd.DatetimeIndex(pd.to_datetime(milliseconds, unit="ms", utc=True)).as_unit("ms")
+    return pd.DatetimeIndex(pd.to_datetime(milliseconds, unit="ms", utc=True)).as_unit("us")
 
 
 def _naive_utc(time: datetime) -> datetime:

@@ -44,7 +44,7 @@ def report(
     benchmark: pd.Series | None = None,
     baselines: Mapping[str, object] | None = None,
     parameters: Mapping[str, object] | None = None,
-    inputs: Mapping[str, str] | None = None,
+    inputs: Mapping[str, object] | None = None,
 ) -> RunReport:
     """Report a run made by `lbt.run`, or recorded after `lbt.instrument`.
 
@@ -52,7 +52,8 @@ def report(
     any other for a directory with report.html, metrics.json, equity.parquet and trades.parquet. `benchmark`:
     prices or equity; by default data0 bought at the first recorded close with the same money and held,
     without costs. `baselines`: name to the results of another run, or to an equity Series. `parameters` are
-    printed, by default the strategy's own. `inputs` (name to SHA-256, say) go into metrics.json. Files appear complete or not at all. Raises ReportError.
+    printed, by default the strategy's own. `inputs` (name to SHA-256, say) go into metrics.json. Files
+    appear complete or not at all. Raises ReportError.
     """
     record = run_record(results)
     account = record.metrics()

@@ -201,7 +201,7 @@ def _mend(page: str, *, span_days: int, ruined: bool) -> str:
     page = re.sub(r"<link\b[^>]*>|<\?xml[^>]*\?>|<!DOCTYPE svg[^>]*>", "", page)
     page = re.sub(r"<metadata>.*?</metadata>", "", page, flags=re.DOTALL)
     page = re.sub(r'<a href="http[^"]*"[^>]*>(.*?)</a>', r"\1", page)
-    page = page.replace(' onload="save()"', "").replace("\ufe6a", "")
+    page = page.replace(' onload="save()"', "").replace("\ufe6a", "").replace("<td>%</td>", "<td>-</td>")
     page = page.replace("<th>Return</th>", "<th>Sum of returns</th>")
     page = page.replace("<th>Cumulative</th>", "<th>Return</th>")
     hidden = {"Treynor Ratio"}  # total return over beta, not annualised

@@ -1,0 +1,101 @@
+"""One line around cerebro.run(): what it returns, what it adds, what it refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+import pytest
+
+from lstm_backtrader import session
+from lstm_backtrader.errors import DataError, ReportError
+from lstm_backtrader.reporting.recorder import RunRecorder, run_record
+
+
+class Hold(bt.Strategy):
+    params = (("size", 1), ("period", 1))
+
+    def __init__(self) -> None:
+        bt.indicators.SimpleMovingAverage(self.data, period=self.p.period)
+
+    def next(self) -> None:
+        if not self.position:
+            self.buy(size=self.p.size)
+
+
+@pytest.fixture
+def cerebro() -> bt.Cerebro:
+    index = pd.date_range("2024-01-01", periods=24, freq="h")
+    price = 100 + np.arange(24.0)
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close", "volume"), price), index=index)
+    brain = bt.Cerebro(stdstats=False)
+    brain.adddata(bt.feeds.PandasData(dataname=frame, name="BTC"))
+    return brain
+
+
+def test_run_returns_what_cerebro_returns_and_records(cerebro):
+    cerebro.addstrategy(Hold)
+    results = session.run(cerebro, runonce=False)
+    assert isinstance(results, list)
+    assert isinstance(results[0], Hold)
+    assert cerebro._dorunonce is False
+    assert len(run_record(results).trades) == 1
+
+
+def test_the_recorder_is_added_once(cerebro):
+    cerebro.addstrategy(Hold)
+    assert session.instrument(session.instrument(cerebro)) is cerebro
+    session.run(cerebro)
+    assert [kind for kind, _, _ in cerebro.analyzers] == [RunRecorder]
+
+
+def test_run_writes_the_report_it_is_asked_for(cerebro, tmp_path):
+    cerebro.addstrategy(Hold)
+    session.run(cerebro, tmp_path / "report.html", title="Mine")  # one day, so without the slow tearsheet
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Mine</h1>" in page
+    assert "less than two UTC days" in page
+
+
+def test_an_optimisation_passes_through_and_refuses_a_report(cerebro, tmp_path):
+    cerebro.optstrategy(Hold, size=[1, 2])
+    with pytest.raises(ReportError, match="an optimisation is many runs"):
+        session.run(cerebro, tmp_path / "report.html")
+    results = session.run(cerebro, maxcpus=1)
+    assert [runs[0].p.size for runs in results] == [1, 2]
+    assert not list(results[0][0].analyzers)
+
+
+def test_a_report_of_a_strategy_that_never_ran_is_refused(cerebro, tmp_path):
+    cerebro.addstrategy(Hold, period=1000)
+    with pytest.raises(ReportError, match="never reached next"):
+        session.run(cerebro, tmp_path / "report.html", runonce=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_shorter_than_an_indicator_are_named_instead_of_an_index_error(cerebro):
+    cerebro.addstrategy(Hold, period=1000)
+    with pytest.raises(DataError, match=r"Hold needs 1000 bars before its first next.*the data have 24"):
+        session.run(cerebro)
+
+
+def test_an_index_error_of_the_users_own_stays_his_own(cerebro):
+    class Clumsy(bt.Strategy):
+        def next(self) -> None:
+            [][1]
+
+    cerebro.addstrategy(Clumsy)
+    with pytest.raises(IndexError, match="list index out of range"):
+        session.run(cerebro)
+
+
+def test_importing_the_session_loads_neither_charts_nor_networks():
+    code = (
+        "import sys, lstm_backtrader.session\n"
+        "sys.exit(' '.join({'quantstats', 'torch', 'plotly', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
