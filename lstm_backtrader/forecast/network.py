@@ -28,6 +28,25 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+class _Unset:
+    """Leaves parameters unset: torch's own initialisation draws from the global generator of the user's program."""
+
+    def reset_parameters(self) -> None:
+        """Nothing; `RecurrentNet` sets every parameter."""
+
+
+class _Lstm(_Unset, nn.LSTM):
+    pass
+
+
+class _Rnn(_Unset, nn.RNN):
+    pass
+
+
+class _Head(_Unset, nn.Linear):
+    pass
+
+
 class RecurrentNet(nn.Module):
     """x (B, W, F) -> forecast (B, W), one for each bar, from the bars up to it.
 
@@ -47,9 +66,9 @@ class RecurrentNet(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        kind = nn.LSTM if cell == "lstm" else nn.RNN
+        kind = _Lstm if cell == "lstm" else _Rnn
         self.cell = kind(n_features, hidden, layers, batch_first=True)
-        self.head = nn.Linear(hidden, 1)
+        self.head = _Head(hidden, 1)
         self.dropout = dropout
         self.generator = generator
         self._initialise(cell, hidden, memory)
