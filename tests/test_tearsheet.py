@@ -129,6 +129,13 @@ def test_a_flat_strategy_loses_its_benchmark_instead_of_failing():
     assert "vs Benchmark" not in page
 
 
+@pytest.mark.parametrize("kind", ["flat", "same as benchmark"])
+def test_months_that_are_all_alike_are_drawn(kind):
+    equity = daily(np.zeros(100) if kind == "flat" else RETURNS[:20])
+    page = sheet(equity, benchmark=equity)
+    assert page.count("<svg") >= 11
+
+
 def test_leading_days_without_a_position_stay_in_the_period():
     returns = np.r_[np.zeros(5), RETURNS[:40]]
     page = sheet(daily(returns), benchmark=daily(RETURNS[:45]))

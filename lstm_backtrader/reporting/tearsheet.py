@@ -19,6 +19,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lstm_backtrader.errors import ReportError
@@ -152,14 +153,16 @@ _THEME = {
 
 @contextmanager
 def _mended_quantstats() -> Iterator[None]:
-    """Take out three faults of QuantStats 0.0.86.
+    """Take out four faults of QuantStats 0.0.86.
 
     It takes returns of which none is negative and one is >= 1 for prices; `rar` forgets to pass its periods
-    on to `cagr`, which then annualises by 252; and it names the bars of years without placing the names.
+    on to `cagr`, which then annualises by 252; it names the bars of years without placing the names;
+    and its histogram fails on months that are all alike.
     """
     from matplotlib.axes import Axes
     from matplotlib.ticker import FixedLocator
     from quantstats import stats, utils
+    from quantstats._plotting import core
 
     def prepare_returns(data: Any, rf: float = 0.0, nperiods: int | None = None, apply_rf: bool = True) -> Any:
         finite = data.replace([float("inf"), -float("inf")], float("nan"))
@@ -180,7 +183,16 @@ def _mended_quantstats() -> Iterator[None]:
             axes.set_xticks([sum(b.get_x() + b.get_width() / 2 for b in year) / len(year) for year in bars])
         return name_ticks(axes, labels, **kwargs)
 
+    draw_histogram = core._sns.histplot
+
+    def histogram_of_any_months(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return draw_histogram(*args, **kwargs)
+        except np.linalg.LinAlgError:  # equal values have no density
+            return draw_histogram(*args, **{**kwargs, "kde": False})
+
     patches = [
+        (core._sns, "histplot", histogram_of_any_months),
         (utils, "_prepare_returns", prepare_returns),
         (utils, "_looks_like_returns", looks_like_returns),
         (stats, "rar", rar),
