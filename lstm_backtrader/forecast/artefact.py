@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from lstm_backtrader.errors import ConfigError, ModelError
+from lstm_backtrader.forecast.context import StridedContext
 from lstm_backtrader.forecast.features import FeatureSpec
 from lstm_backtrader.forecast.network import Cell, RecurrentNet
 
@@ -46,7 +47,7 @@ class LabelEntry(_Strict):
     """What was learned: the volatility-scaled return over `horizon` bars, less its `mean` on train."""
 
     kind: Literal["scaled_return"]
-    horizon: int
+    horizon: PositiveInt
     mean: float
 
 
@@ -69,14 +70,14 @@ class Manifest(_Strict):
     schema_version: Literal[1]
     created: datetime
     cell: Cell
-    hidden: int
-    layers: int
+    hidden: PositiveInt
+    layers: PositiveInt
     context: int
     stride: int
-    features: tuple[FeatureEntry, ...]
+    features: tuple[FeatureEntry, ...] = Field(min_length=1)
     scaler: ScalerEntry
     label: LabelEntry
-    timeframe_s: int
+    timeframe_s: PositiveInt
     train_from: datetime
     train_until: datetime
     validation_from: datetime
@@ -84,7 +85,7 @@ class Manifest(_Strict):
     purge_bars: int
     expires: datetime | None
     fill_rate: float
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] = Field(min_length=1)
     threshold: float
     validation: ValidationEntry
     training: dict[str, int | float | str | bool | list[str] | None]
@@ -131,7 +132,11 @@ def save_artefact(directory: str | Path, manifest: Manifest, weights: bytes) -> 
         if target.exists():
             old = fresh.with_name(fresh.name + "-old")
             target.replace(old)
-            fresh.replace(target)
+            try:
+                fresh.replace(target)
+            except OSError:
+                old.replace(target)
+                raise
             shutil.rmtree(old)
         else:
             fresh.replace(target)
@@ -179,6 +184,7 @@ def _read_manifest(folder: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate(raw)
         manifest.specs()
+        StridedContext(manifest.context, manifest.stride)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"

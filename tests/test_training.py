@@ -1,0 +1,260 @@
+"""Training: repeatable, fitted on nothing it may not see, and refusing what cannot be learned from."""
+
+import dataclasses
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lstm_backtrader.candles import Bars
+from lstm_backtrader.datafeeds.synthetic import synthetic_market
+from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.forecast import training
+from lstm_backtrader.forecast.features import make_features
+from lstm_backtrader.forecast.labels import scaled_return
+from lstm_backtrader.forecast.training import TrainConfig, train
+
+HOUR = pd.Timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def seen(tiny_market):
+    """The bars `tiny_model` was trained on."""
+    return tiny_market.iloc[:1800]
+
+
+@pytest.fixture
+def short(tiny_config):
+    """A few steps of one net: enough where only the frame around the training is looked at."""
+    return dataclasses.replace(tiny_config, seeds=1, steps=2)
+
+
+# --- repeatable ---------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny_model, seen, tiny_config):
+    again = train(seen, tiny_config)
+    assert again.manifest.weights_sha256 == tiny_model.manifest.weights_sha256
+    assert again.manifest.validation == tiny_model.manifest.validation
+    assert again.manifest.data_sha256 == tiny_model.manifest.data_sha256
+
+
+def test_another_seed_gives_other_weights(seen, short):
+    first, other = train(seen, short), train(seen, dataclasses.replace(short, seed=7))
+    assert first.manifest.weights_sha256 != other.manifest.weights_sha256
+    assert other.manifest.seeds == (7,)
+
+
+def test_a_net_of_the_ensemble_is_the_net_of_its_seed(tiny_model, seen, tiny_config):
+    alone = train(seen, dataclasses.replace(tiny_config, seeds=1, seed=1))
+    for name, tensor in tiny_model.nets[1].state_dict().items():
+        assert torch.equal(alone.nets[0].state_dict()[name], tensor)
+
+
+def test_the_users_generators_and_threads_are_left_alone(seen, short):
+    numpy_before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002 - the user's
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        train(seen, short)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), torch_before)
+
+
+# --- nothing from the future --------------------------------------------------------------------------------
+
+
+def test_scaler_and_label_mean_are_those_of_the_train_rows(tiny_model, seen):
+    manifest, bars = tiny_model.manifest, Bars.of(seen)
+    train_rows = seen.index[168:] <= manifest.train_until
+    X = make_features(bars, tiny_model.specs)[168:][train_rows]
+    y = scaled_return(bars, 4)[168:][train_rows]
+    assert np.asarray(manifest.scaler.mean) == pytest.approx(X.mean(axis=0, dtype=float))
+    varied = X.std(axis=0, dtype=float) > 1e-12
+    assert np.asarray(manifest.scaler.scale)[varied] == pytest.approx(X.std(axis=0, dtype=float)[varied])
+    assert manifest.label.mean == pytest.approx(np.nanmean(y))
+
+
+def test_shuffling_the_future_changes_neither_scaler_nor_label_mean(seen, short):
+    honest = train(seen, short).manifest
+    # the label of the last train bar reads `horizon` bars on
+    begin = seen.index.searchsorted(honest.train_until) + short.horizon + 1
+    later = np.random.default_rng(0).permutation(np.arange(begin, len(seen)))
+    shuffled = seen.iloc[[*range(begin), *later]].set_axis(seen.index)
+    other = train(shuffled, short).manifest
+    assert other.data_sha256 != honest.data_sha256
+    assert other.train_until == honest.train_until
+    assert other.scaler == honest.scaler
+    assert other.label == honest.label
+
+
+def test_the_dates_of_the_manifest_fit_together(tiny_model, seen, tiny_config):
+    manifest = tiny_model.manifest
+    gap = (manifest.validation_from - manifest.train_until) / HOUR
+    assert gap == 1 + tiny_config.horizon + tiny_config.embargo
+    assert manifest.train_from == seen.index[168]
+    assert manifest.trained_until == seen.index[-1 - tiny_config.horizon]
+    assert tiny_model.valid_from == seen.index[-1] + HOUR
+    assert manifest.expires is None
+    assert manifest.fill_rate == 1.0
+
+
+def test_a_model_expires_days_after_its_last_label(seen, short):
+    model = train(seen, dataclasses.replace(short, expires_days=30))
+    assert model.valid_until == model.manifest.trained_until + pd.Timedelta(days=30)
+
+
+def test_the_manifest_says_how_it_was_trained(tiny_model, tiny_config):
+    manifest = tiny_model.manifest
+    assert manifest.training == {**dataclasses.asdict(tiny_config), "events": ["news"]}
+    assert [entry.name for entry in manifest.features][-1] == "event"
+    assert (manifest.context, manifest.stride, manifest.cell, manifest.hidden) == (32, 8, "lstm", 6)
+    assert set(manifest.versions) == {"lstm_backtrader", "numpy", "python", "torch"}
+    assert len(manifest.validation.best_steps) == 2
+    assert manifest.validation.bars > 200
+    assert manifest.validation.residual_std > 0
+
+
+# --- learning -----------------------------------------------------------------------------------------------
+
+
+def test_training_learns_what_can_be_learned(tiny_config):
+    """Drift follows the news at once, without the long silence; the trained net beats the untrained one by far."""
+    from lstm_backtrader.datafeeds.synthetic import MarketShape
+
+    shape = MarketShape(horizon=4, gap=(1, 4), rest=(1, 4))
+    market = synthetic_market(4000, seed=1, kappa=1.5, shape=shape)
+    config = dataclasses.replace(tiny_config, seeds=1, steps=120, batch=16, hidden=8, learning_rate=2e-2)
+    learned, begun = train(market.candles, config), train(market.candles, dataclasses.replace(config, steps=1))
+    assert learned.manifest.validation.ic > 0.4
+    assert learned.manifest.validation.loss < 0.9 * begun.manifest.validation.loss
+
+
+def test_patience_stops_a_net_that_learns_no_more(seen, tiny_config):
+    steps = []
+    config = dataclasses.replace(tiny_config, seeds=1, steps=200, patience=1, learning_rate=0.5)
+    model = train(seen, config, progress=lambda seed, step, of: steps.append((seed, step, of)))
+    assert model.manifest.validation.best_steps[0] < 200
+    assert steps[-1] == (0, 200, 200)  # the bar is full however it ended
+    assert len(steps) < 20
+
+
+def test_progress_is_told_for_every_seed(seen, tiny_config):
+    told = []
+    train(seen, dataclasses.replace(tiny_config, steps=3), progress=lambda *step: told.append(step))
+    assert {seed for seed, _, _ in told} == {0, 1}
+    assert all(1 <= step <= of == 3 for _, step, of in told)
+
+
+@pytest.mark.parametrize(
+    "options", [{"layers": 2}, {"cell": "rnn"}, {"stride": 1}, {"stride": 32}, {"dropout": 0.0}]
+)
+def test_every_kind_of_net_trains(seen, short, options):
+    model = train(seen, dataclasses.replace(short, **options))
+    assert np.isfinite(model.manifest.validation.loss)
+
+
+def test_data_with_gaps_train(seen, short):
+    gappy = seen.drop(seen.index[[300, 301, 302, 700, 1700]])
+    model = train(gappy, short)
+    assert model.manifest.fill_rate == pytest.approx(1795 / 1800)
+    assert np.isfinite(model.predict(gappy)["forecast"].iloc[-1])
+
+
+def test_a_visible_seam_is_warned_about_with_a_longer_context(seen, short, caplog, monkeypatch):
+    monkeypatch.setattr(training, "SEAM_LIMIT", 0.0)
+    with caplog.at_level(logging.WARNING, "lstm_backtrader"):
+        model = train(seen, short)
+    assert f"seam {model.seam:.2f}: the forecast steps where the context restarts" in caplog.text
+    assert "Try --context 64" in caplog.text
+
+
+def test_a_seam_within_the_limit_is_not_warned_about(seen, short, caplog, monkeypatch):
+    monkeypatch.setattr(training, "SEAM_LIMIT", 1e9)
+    with caplog.at_level(logging.WARNING, "lstm_backtrader"):
+        train(seen, short)
+    assert caplog.text == ""
+
+
+# --- refusals -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bars", [2, 100, 260])
+def test_too_few_bars_are_refused_with_both_figures(seen, short, bars):
+    left = max(0, bars - 168 - short.horizon)
+    with pytest.raises(DataError, match=rf"{bars} bars leave {left} with features and label; context 32 needs 102"):
+        train(seen.iloc[:bars], short)
+
+
+def test_data_less_than_half_there_are_refused_with_both_figures(seen, short):
+    holed = seen.set_axis(seen.index[:900].append(seen.index[900:] + 2000 * HOUR))
+    with pytest.raises(
+        DataError, match=r"only 1800 of the 3800 bars between .* are there \(47%, at least 50% is needed"
+    ):
+        train(holed, short)
+
+
+def test_an_embargo_that_eats_the_train_bars_is_refused(seen, short):
+    with pytest.raises(
+        DataError, match=r"validation \(50% of the data\) and embargo \(900 bars\) leave no train bar"
+    ):
+        train(seen, dataclasses.replace(short, embargo=900, val_fraction=0.5))
+
+
+def test_too_few_train_bars_for_a_crop_are_refused(seen, short):
+    with pytest.raises(DataError, match=r"usable train bars do not hold one crop of 39 bars"):
+        train(seen, dataclasses.replace(short, embargo=785, val_fraction=0.5))
+
+
+def test_a_missing_event_column_is_named(seen, short):
+    with pytest.raises(DataError, match="column 'news' is needed and missing"):
+        train(seen.drop(columns="news"), short)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("horizon", 0),
+        ("hidden", 0),
+        ("layers", 9),
+        ("seeds", 0),
+        ("seed", -1),
+        ("steps", 0),
+        ("batch", 0),
+        ("learning_rate", 0.0),
+        ("weight_decay", -0.1),
+        ("dropout", 1.0),
+        ("dropout", float("nan")),
+        ("patience", 0),
+        ("event_weight", -1.0),
+        ("val_fraction", 0.0),
+        ("val_fraction", 0.6),
+        ("embargo", -1),
+        ("expires_days", 0),
+    ],
+)
+def test_a_value_outside_its_range_is_refused_with_the_range(name, value):
+    with pytest.raises(ConfigError, match=rf"{name} {value} is outside .* to "):
+        TrainConfig(**{name: value})
+
+
+def test_context_and_stride_are_checked_with_the_config():
+    with pytest.raises(ConfigError, match="stride 64 is outside 1 to context 32"):
+        TrainConfig(context=32, stride=64)
+    with pytest.raises(ConfigError, match="context 1 is too short"):
+        TrainConfig(context=1)
+
+
+def test_an_unknown_cell_is_refused():
+    with pytest.raises(ConfigError, match=r"cell 'gru' is unknown. Use 'lstm'"):
+        TrainConfig(cell="gru")
+
+
+def test_the_default_stride_is_a_quarter_of_the_context():
+    assert TrainConfig().strided_context().stride == 96
+    assert TrainConfig(context=3).strided_context().stride == 1
