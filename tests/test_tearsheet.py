@@ -182,6 +182,13 @@ def test_missing_days_count_as_days_without_a_change():
     assert percent(row(sheet(sparse), "CAGR")[0]) == pytest.approx(figures["cagr"], abs=1e-4)
 
 
+def test_every_chart_has_a_name():
+    charts = re.findall(r"<svg [^>]*>", plain_sheet())
+    assert len(charts) > 10
+    assert all('role="img" aria-label="' in chart for chart in charts)
+    assert len(set(re.findall(r'aria-label="([^"]*)"', plain_sheet()))) == len(charts)
+
+
 def test_texts_from_outside_are_escaped():
     page = sheet(daily(RETURNS[:10]), title="<script>{{params}}", parameters={"<b>": "<i>{{v}}"})
     assert "<script" not in page

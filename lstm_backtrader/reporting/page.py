@@ -205,7 +205,8 @@ _SHEET_STYLE = """
 :host{display:block;margin:0!important;padding:16px}
 .container{display:flow-root;max-width:100%!important}
 h1{font-size:20px}h1 dt{display:block!important;margin:0!important}
-@media(max-width:1060px){#left,#right{float:none!important;width:100%!important;margin:0!important}}
+@media(max-width:1060px){#left,#right{float:none!important;width:100%!important;margin:0!important}
+#left svg{height:auto;margin:0!important}}
 """
 
 _STYLE = """

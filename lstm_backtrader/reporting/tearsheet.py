@@ -216,6 +216,8 @@ def _mend(page: str, *, span_days: int, ruined: bool) -> str:
     page = page.replace(' onload="save()"', "").replace("\ufe6a", "").replace("<td>%</td>", "<td>-</td>")
     page = page.replace("<th>Return</th>", "<th>Sum of returns</th>")
     page = page.replace("<th>Cumulative</th>", "<th>Return</th>")
+    page = re.sub(r'<div id="(\w+)">\s*<svg ', _named_chart, page)
+    page = re.sub(r"<svg (?!role)", '<svg role="img" aria-label="cumulative returns" ', page)
     hidden = {"Treynor Ratio"}  # total return over beta, not annualised
     hidden |= {f"{years}Y (ann.)" for years in (3, 5, 10) if span_days < years * DAYS_PER_YEAR}
     if ruined:
@@ -228,6 +230,10 @@ def _mend(page: str, *, span_days: int, ruined: bool) -> str:
         return _ABSURD.sub("<td>-</td>", match[0]) if is_ratio else match[0]
 
     return _ROW.sub(row, page)
+
+
+def _named_chart(match: re.Match[str]) -> str:
+    return f'<div id="{match[1]}"><svg role="img" aria-label="{match[1].replace("_", " ")}" '
 
 
 def _escape(text: str) -> str:
