@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +101,11 @@ def backtest(
         take_profit_price_pct=config.take_profit,
         trailing_price_pct=config.trailing,
     )
-    baselines: dict[str, object] = {"Buy and hold 1x, after costs": account(BuyAndHold, leverage=1.0)}
+    baselines: dict[str, object] = {"buy and hold 1x, after costs": account(BuyAndHold, leverage=1.0)}
     if bars_before >= _SLOWEST_BASELINE:
         baselines[f"SMA cross {config.leverage:g}x"] = account(SmaCross)
-    return report(results, out, title=title, baselines=baselines, inputs=inputs)
+    parameters = {"model": getattr(forecaster, "name", type(forecaster).__name__), **asdict(config)}
+    return report(results, out, title=title, baselines=baselines, parameters=parameters, inputs=inputs)
 
 
 def file_sha256(path: str | Path) -> str:
@@ -135,7 +136,8 @@ def _span(candles: pd.DataFrame, warmup: int, begin: pd.Timestamp, end: pd.Times
         until = candles.index[-1] if end is None else end
         raise DataError(
             f"{max(last - first, 0)} bars lie between {begin:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC; "
-            f"the data cover {candles.index[0]:%Y-%m-%d} to {candles.index[-1]:%Y-%m-%d}. Choose --from and --until inside."
+            f"the data cover {candles.index[0]:%Y-%m-%d} to {candles.index[-1]:%Y-%m-%d}. "
+            f"Choose --from and --until inside."
         )
     before = max(warmup, _SLOWEST_BASELINE)
     return candles.iloc[max(0, first - before) : last]

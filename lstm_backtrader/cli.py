@@ -46,11 +46,8 @@ def demo(
 
     with _progress() as advance:
         result, report = run_demo(out, seed=seed, train_tick=_trainer(advance), backtest_tick=advance)
-    _print(
-        _demo_table(result),
-        _account_table(report),
-        f"{_DISCLAIMER}\n{result.seconds:.0f} s   report: {report.html}",
-    )
+    _print(_demo_table(result), _account_table(report, "LSTM 2x"), _DISCLAIMER)
+    _print(f"{result.seconds:.0f} s   report: {report.html}")
 
 
 @app.command()
@@ -178,7 +175,11 @@ def backtest(
             inputs=inputs,
             tick=advance,
         )
-    _print(_account_table(report), *report.metrics["notes"], f"{_DISCLAIMER}\nreport: {report.html}")
+    _print(
+        _account_table(report, f"LSTM {leverage:g}x"),
+        *report.metrics["notes"],
+        f"{_DISCLAIMER}\nreport: {report.html}",
+    )
 
 
 @app.command()
@@ -195,7 +196,7 @@ def report(
         advance("drawing the tearsheet", 0, 1)
         written = report_from_equity(read_equity(equity), out, title=title or equity.stem)
         advance("drawing the tearsheet", 1, 1)
-    _print(_account_table(written), f"report: {written.html}")
+    _print(_account_table(written, "equity"), f"report: {written.html}")
 
 
 def main() -> None:
@@ -276,24 +277,26 @@ def _table(*headings: str) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number == 0 else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if number == 0 else "right")
     return table
 
 
 def _demo_table(result: DemoResult) -> Table:
-    table = _table(
-        "forecast of a market with a known oracle", "IC / oracle, events", "IC / oracle, all bars", "seam"
-    )
-    table.add_row(
-        "trained LSTM", f"{result.lstm_ic_ratio:.3f}", f"{result.lstm_all_bar_ratio:.3f}", f"{result.seam:.2f}"
-    )
-    table.add_row("vanilla RNN, same size", f"{result.rnn_ic_ratio:.3f}", f"{result.rnn_all_bar_ratio:.3f}", "")
-    table.add_row(
-        f"oracle (IC {result.oracle_ic:.3f} on {result.event_bars} events, {result.oracle_all_bar_ic:.3f} on all)",
-        "1.000",
-        "1.000",
-        "",
-    )
+    table = _table("forecast", "IC, events", "of oracle", "IC, all bars", "of oracle", "seam")
+    on_events, on_all = result.oracle_ic, result.oracle_all_bar_ic
+    for name, events, everywhere, step in (
+        ("trained LSTM", result.lstm_ic_ratio, result.lstm_all_bar_ratio, f"{result.seam:.2f}"),
+        ("vanilla RNN, same size", result.rnn_ic_ratio, result.rnn_all_bar_ratio, ""),
+        ("oracle", 1.0, 1.0, ""),
+    ):
+        table.add_row(
+            name,
+            f"{events * on_events:.3f}",
+            f"{events:.3f}",
+            f"{everywhere * on_all:.3f}",
+            f"{everywhere:.3f}",
+            step,
+        )
     return table
 
 
@@ -328,11 +331,11 @@ _ACCOUNT_ROWS = (
 )
 
 
-def _account_table(report: RunReport) -> Table:
+def _account_table(report: RunReport, name: str) -> Table:
     metrics = report.metrics
-    columns = {metrics["title"]: metrics["account"]}
+    columns = {name: metrics["account"]}
     if metrics["benchmark"]:
-        columns["buy and hold, no costs"] = metrics["benchmark"]
+        columns["price held 1x"] = metrics["benchmark"]
     columns.update(metrics["baselines"])
     table = _table("account", *columns)
     for label, key, form in _ACCOUNT_ROWS:
@@ -342,5 +345,5 @@ def _account_table(report: RunReport) -> Table:
 
 
 def _number(value: float | int | None, form: str) -> str:
-    """The number, or "undefined" where a formula has no value (one bar, no trade, no variation)."""
-    return "undefined" if value is None else form.format(value)
+    """The number; a dash where the column has no such figure (a price pays no fees, one bar has no Sharpe)."""
+    return "–" if value is None else form.format(value)

@@ -23,12 +23,11 @@ from lstm_backtrader.forecast.quality import correlation, seam
 from lstm_backtrader.forecast.training import TrainConfig, train
 from lstm_backtrader.reporting.report import RunReport
 
-TRAIN_BARS = 300_000
+TRAIN_BARS = 600_000
 TEST_BARS = 200_000
 ACCOUNT_BARS = 8_760  # the last year of the test market is traded
-CONFIG = TrainConfig(
-    horizon=12, seeds=2, steps=900, learning_rate=1e-2, event_weight=10.0, events=("news",), hidden=16
-)
+CONFIG = TrainConfig(horizon=12, seeds=2, steps=900, learning_rate=1e-2, event_weight=20.0, events=("news",))
+THRESHOLD = 0.5  # a forecast so large is a move of 1.1 %, ten times what entry and exit cost
 
 TrainTick = Callable[[str, int, int], None]  # name of the net, steps done, steps in all
 
@@ -61,7 +60,7 @@ def demo(
     """
     began = time.perf_counter()
     folder = Path(out)
-    past = synthetic_market(n_bars=TRAIN_BARS, seed=2 * seed)
+    past = synthetic_market(n_bars=TRAIN_BARS, seed=2 * seed, start="1980-01-01")
     future = synthetic_market(n_bars=TEST_BARS, seed=2 * seed + 1, start="2060-01-01")
 
     def fit(name: str, config: TrainConfig) -> LSTMForecaster:
@@ -86,7 +85,7 @@ def demo(
         year,
         lstm,
         folder,
-        BacktestConfig(leverage=2.0),
+        BacktestConfig(leverage=2.0, threshold=THRESHOLD),
         begin=year.index[lstm.warmup],
         symbol="SYNTHETIC",
         title="LSTM on a synthetic market",

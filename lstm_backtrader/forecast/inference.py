@@ -44,6 +44,9 @@ class LSTMForecaster:
         self.scaler = Scaler(manifest.scaler.mean, manifest.scaler.scale)
         self.step_ns = manifest.timeframe_s * _NS
 
+    def __repr__(self) -> str:
+        return f"LSTMForecaster({self.name!r}, weights {self.manifest.weights_sha256[:12]})"
+
     @property
     def timeframe(self) -> pd.Timedelta:
         """Bar length the model was trained on."""

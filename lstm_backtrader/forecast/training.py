@@ -62,7 +62,7 @@ class TrainConfig:
     weight_decay: float = 1e-3
     dropout: float = 0.1  # before the head, in [0, 1)
     patience: int = 8  # evaluations (steps / 20 each) without a better validation loss before stopping
-    event_weight: float = 0.0  # extra loss weight of bars with a volume spike (z above 3.2)
+    event_weight: float = 0.0  # extra loss weight of `horizon` bars from a volume spike (z above 3.2) on
     events: tuple[str, ...] = ()  # event columns of the candles used as features
     val_fraction: float = 0.15  # last part of the data, for early stopping and the figures in the manifest
     embargo: int = 168  # bars left out between train and validation besides the horizon
@@ -215,12 +215,19 @@ def _prepare(
     material = Material(
         X=scaler.transform(X[rows]),
         y=y[rows] - label_mean,
-        weight=(1.0 + config.event_weight * is_event).astype(np.float64),
+        weight=(1.0 + config.event_weight * _recent(is_event, config.horizon)).astype(np.float64),
         slots=slots[rows],
         split=split,
         is_event=is_event,
     )
     return material, scaler, label_mean, fill_rate
+
+
+def _recent(is_event: NDArray[np.bool_], bars: int) -> NDArray[np.bool_]:
+    """(N,) True at an event and at the `bars` - 1 rows after it, whose labels it still reaches."""
+    events = np.cumsum(is_event)
+    before = np.concatenate([np.zeros(min(bars, len(events)), events.dtype), events[:-bars]])
+    return np.asarray(events > before)
 
 
 def _fit(material: Material, config: TrainConfig, seed: int, progress: Progress | None) -> tuple[RecurrentNet, int]:
