@@ -10,9 +10,14 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from lstm_backtrader.candles import COLUMNS, Bars
 from lstm_backtrader.forecast.protocol import ForecastPoint
+
+# a machine with other work to do is slow now and then, which is no failure of a law
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 HOUR = pd.Timedelta(hours=1)
 TRAIN_BARS = 1800  # of `tiny_market`; the model of `tiny_model` has seen no bar from there on
