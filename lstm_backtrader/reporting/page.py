@@ -23,6 +23,7 @@ _FORMATS = {
     "percent": "+,.2f",
     "share": ",.2f",
     "ratio": ".2f",
+    "signed": "+.4f",
     "count": ",.0f",
     "price": ",.6g",
 }
@@ -48,6 +49,16 @@ _ROWS = [  # figure, name, how it reads
     ("funding", "+ funding (negative: paid)", "gain"),
     ("other_cash", "+ deposits, interest and the like", "gain"),
     ("liquidation_loss", "lost in liquidations (within price profit)", "gain"),
+]
+_FORECAST_ROWS = [
+    ("model", "Model", "text"),
+    ("first_forecast", "First forecast (UTC)", "text"),
+    ("bars", "Bars with a forecast", "count"),
+    ("suppressed_bars", "Bars suppressed: the model was trained on them, or has expired", "count"),
+    ("in_sample", "Bars forecast although the model was trained on them", "count"),
+    ("ic", "IC: correlation of forecast and what followed", "signed"),
+    ("seam", "Seam: forecast change where the context restarts, over elsewhere", "ratio"),
+    ("threshold", "Forecast from which the signal is \N{PLUS-MINUS SIGN}1", "signed"),
 ]
 _TRADE_COLUMNS = [
     ("symbol", "Symbol", "text"),
@@ -80,6 +91,7 @@ class Page:
     trades: pd.DataFrame | None = None
     verdict: str = ""
     notes: tuple[str, ...] = ()  # what a reader must know before he believes a figure
+    forecast: Mapping[str, object] = field(default_factory=dict)  # what the indicator says of itself
     parameters: Mapping[str, object] = field(default_factory=dict)
     tearsheet: str | None = None  # a complete HTML document
 
@@ -102,6 +114,7 @@ def render_page(page: Page) -> str:
             equity_chart(page.equity, page.benchmark_equity, page.start_equity),
             "<h2>Account</h2>",
             _account_table(page),
+            _forecast_section(page.forecast),
             _trades_section(page.trades),
             _parameters(page.parameters),
             _tearsheet_section(page.tearsheet),
@@ -126,6 +139,15 @@ def _account_table(page: Page) -> str:
         split = ' class="split"' if figure == "start_equity" else ""
         rows.append(f'<tr{split}><th scope="row">{escape(name)}</th>{cells}</tr>')
     return _table("account", "", f"<td></td>{head}", rows)
+
+
+def _forecast_section(forecast: Mapping[str, object]) -> str:
+    rows = [
+        f'<tr><th scope="row">{escape(name)}</th>{_cell(forecast[key], kind)}</tr>'
+        for key, name, kind in _FORECAST_ROWS
+        if key in forecast
+    ]
+    return "<h2>Forecast</h2>\n" + _table("forecast", "", "", rows) if rows else ""
 
 
 def _trades_section(trades: pd.DataFrame | None) -> str:

@@ -69,6 +69,7 @@ def report(
         baselines={name: _baseline(other) for name, other in (baselines or {}).items()},
         trades=record.trades,
         notes=account_notes(record, account),
+        forecast=record.forecast or {},
         parameters=shown,
     )
     provenance = {
@@ -114,6 +115,7 @@ def report_from_equity(
         baselines={},
         trades=trades,
         notes=equity_notes(curve, account),
+        forecast={},
         parameters={},
     )
     kept = curve.to_frame().rename_axis("open_time")
@@ -131,6 +133,7 @@ def _page(
     baselines: Mapping[str, Figures],
     trades: pd.DataFrame | None,
     notes: tuple[str, ...],
+    forecast: Mapping[str, object],
     parameters: Mapping[str, object],
 ) -> Page:
     held = None if prices is None else _hold(prices, equity.index, start_equity)
@@ -150,6 +153,7 @@ def _page(
         trades=trades,
         verdict=verdict(account, figures, benchmark_name),
         notes=notes,
+        forecast=forecast,
         parameters=parameters,
         tearsheet=None
         if days < 2
