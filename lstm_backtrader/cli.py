@@ -203,9 +203,9 @@ def main() -> None:
     """Run `lbt`; a user's mistake is one line and exit code 1."""
     from lstm_backtrader.errors import LbtError
 
-    _show_warnings()
     try:
-        app()
+        with _warnings_shown():
+            app()
     except LbtError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
@@ -219,14 +219,20 @@ def main() -> None:
         sys.exit(130)
 
 
-def _show_warnings() -> None:
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
     """Let the package's own warnings (a seam, a missing forecast, a refused order) reach the terminal."""
     import logging
 
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("Warning: %(message)s"))
-    logging.getLogger("lstm_backtrader").addHandler(handler)
+    logger = logging.getLogger("lstm_backtrader")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _check_out(out: Path) -> None:

@@ -1,0 +1,285 @@
+"""The command `lbt` as a user types it."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lstm_backtrader import cli
+
+TINY = (
+    "--horizon",
+    4,
+    "--context",
+    32,
+    "--stride",
+    8,
+    "--hidden",
+    6,
+    "--seeds",
+    2,
+    "--steps",
+    40,
+    "--event",
+    "news",
+)
+
+
+@dataclass
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def lbt(monkeypatch, capsys):
+    """`lbt("train", "--data", path)` runs the command in this process."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*args: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["lbt", *map(str, args)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return Outcome(code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def files(tiny_market, tmp_path_factory) -> dict[str, Path]:
+    """Candles, funding and mark prices of the tiny market as a user has them."""
+    folder = tmp_path_factory.mktemp("data")
+    paths = {name: folder / f"{name}.parquet" for name in ("candles", "funding", "mark")}
+    table = tiny_market.rename_axis("timestamp").reset_index()
+    table.to_parquet(paths["candles"])
+    stamps = table.timestamp[table.timestamp.dt.hour % 8 == 0]
+    pd.DataFrame({"timestamp": stamps, "funding_rate": 0.0001}).to_parquet(paths["funding"])
+    table[["timestamp", "open", "high", "low", "close"]].to_parquet(paths["mark"])
+    return paths
+
+
+def error_line(outcome: Outcome) -> str:
+    lines = [line for line in outcome.err.splitlines() if line.strip()]
+    assert lines[-1].startswith("Error: ")
+    assert "Traceback" not in outcome.err
+    return lines[-1]
+
+
+def test_help_lists_the_commands_and_loads_nothing_heavy():
+    # when
+    probe = (
+        "import sys; sys.argv = ['lbt', '--help']\n"
+        "from lstm_backtrader import cli\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'pandas', 'backtrader', 'quantstats', 'plotly', 'ccxt', 'matplotlib'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+
+    # then
+    assert all(name in result.stdout for name in ("demo", "train", "backtest", "report"))
+    assert "heavy: []" in result.stdout
+
+
+def test_train_then_backtest_writes_what_it_says(lbt, files, tmp_path):
+    # given
+    joined = ("--data", files["candles"], "--funding", files["funding"], "--mark", files["mark"])
+
+    # when
+    trained = lbt("train", *joined, "--until", "2020-03-20", "--out", tmp_path / "model", *TINY)
+    tested = lbt(
+        "backtest", *joined, "--model", tmp_path / "model", "--from", "2020-03-21", "--until", "2020-04-10",
+        "--leverage", 3, "--stop-loss", 0.05, "--threshold", 0, "--out", tmp_path / "run",
+    )  # fmt: skip
+
+    # then
+    assert trained.code == 0, trained.err
+    assert tested.code == 0, tested.err
+    assert "first bar it may forecast" in trained.out
+    assert "2020-03-21 00:00" in trained.out
+    assert "buy and hold" in tested.out
+    assert "SMA cross 3x" in tested.out
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    account, trades = metrics["account"], pd.read_parquet(tmp_path / "run" / "trades.parquet")
+    equity = pd.read_parquet(tmp_path / "run" / "equity.parquet")
+    assert metrics["span"]["start"] == "2020-03-21T00:00:00+00:00"
+    assert metrics["span"]["end"] == "2020-04-10T23:00:00+00:00"
+    assert equity.index[0] == pd.Timestamp("2020-03-21", tz="UTC")
+    assert len(equity) == 21 * 24
+    assert metrics["inputs"]["parameters"]["leverage"] == 3.0
+    assert {"data_sha256", "funding_sha256", "mark_sha256", "model_sha256"} <= set(metrics["inputs"])
+    assert metrics["forecast"]["bars"] == 21 * 24
+    assert account["trades"] == len(trades) > 0
+    assert account["funding"] != 0
+    explained = sum(account[name] for name in ("gross_profit_closed", "profit_open", "funding", "other_cash"))
+    assert account["final_equity"] - account["start_equity"] == pytest.approx(explained - account["fees"], abs=1e-6)
+    for column in ("gross_profit_closed", "profit_open", "fees", "funding", "liquidation_loss"):
+        assert trades[column].sum() == pytest.approx(account[column], abs=1e-6)
+
+
+def test_until_is_the_end_of_that_day_and_no_bar_after_it_is_learned(lbt, files, tmp_path):
+    # when
+    lbt("train", "--data", files["candles"], "--until", "2020-03-10", "--out", tmp_path / "model", *TINY)
+
+    # then
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    assert manifest["trained_until"] == "2020-03-10T19:00:00Z"  # its label is the return until 23:00
+    assert manifest["purge_bars"] == 4
+
+
+def test_a_fee_is_a_side_and_in_basis_points(lbt, files, tiny_artefact, tmp_path):
+    # when
+    for fee in (0, 10):
+        lbt(
+            "backtest",
+            "--data",
+            files["candles"],
+            "--model",
+            tiny_artefact,
+            "--fee-bps",
+            fee,
+            "--out",
+            tmp_path / str(fee),
+        )
+
+    # then
+    free, dear = (json.loads((tmp_path / str(fee) / "metrics.json").read_text()) for fee in (0, 10))
+    trades = pd.read_parquet(tmp_path / "10" / "trades.parquet")
+    closed = trades[~trades.is_open]
+    turnover = closed["size"] * (closed.entry_price + closed.exit_price)
+    assert free["account"]["fees"] == 0
+    assert closed.fees.to_numpy() == pytest.approx(turnover.to_numpy() * 0.001)
+    assert dear["account"]["final_equity"] < free["account"]["final_equity"]
+
+
+def test_without_from_a_backtest_begins_at_the_first_unseen_bar(lbt, files, tiny_artefact, tiny_model, tmp_path):
+    # when
+    lbt("backtest", "--data", files["candles"], "--model", tiny_artefact, "--out", tmp_path)
+
+    # then
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert pd.Timestamp(metrics["span"]["start"]) == tiny_model.valid_from
+    assert metrics["forecast"]["in_sample"] == 0
+
+
+def test_in_sample_bars_are_traded_only_when_asked_for_and_said_so(lbt, files, tiny_artefact, tmp_path):
+    # given
+    command = ("backtest", "--data", files["candles"], "--model", tiny_artefact, "--from", "2020-02-01")
+
+    # when
+    guarded = lbt(*command, "--out", tmp_path / "a")
+    asked = lbt(*command, "--allow-insample", "--out", tmp_path / "b")
+
+    # then
+    assert "suppressed" in guarded.out
+    assert "IN-SAMPLE" in asked.out
+
+
+def test_report_draws_any_equity_file(lbt, tmp_path):
+    # given
+    days = pd.date_range("2024-01-01", periods=90, freq="D")
+    walk = pd.Series(range(90)).mul(7).mod(11).sub(5).cumsum().add(1000.0)
+    pd.DataFrame({"time": days, "equity": walk}).to_csv(tmp_path / "equity.csv", index=False)
+
+    # when
+    outcome = lbt("report", "--equity", tmp_path / "equity.csv", "--out", tmp_path / "page.html")
+
+    # then
+    assert outcome.code == 0, outcome.err
+    assert "<h2>Account</h2>" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--stop-loss", "2"), r"stop.*2"),
+        (("--stop-loss", "-0.1"), "stop"),
+        (("--leverage", "500"), "leverage"),
+        (("--leverage", "10", "--stop-loss", "0.2"), "liquidation"),
+        (("--cash", "0"), "cash"),
+        (("--fee-bps", "5000"), "fee"),
+        (("--fraction", "1.5"), "fraction"),
+        (("--threshold", "-1"), "threshold"),
+        (("--from", "2031-01-01"), "end"),
+        (("--from", "2020-04-01", "--until", "2020-03-01"), "--from and --until"),
+        (("--funding", "nowhere.csv"), "no such file"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_one(lbt, files, tiny_artefact, tmp_path, options, message):
+    # when
+    outcome = lbt(
+        "backtest", "--data", files["candles"], "--model", tiny_artefact, "--out", tmp_path / "run", *options
+    )
+
+    # then
+    assert outcome.code == 1
+    assert re.search(message, error_line(outcome))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stop_of_a_whole_price_names_the_right_way_to_write_it(lbt, files, tiny_artefact, tmp_path):
+    outcome = lbt(
+        "backtest", "--data", files["candles"], "--model", tiny_artefact, "--out", tmp_path, "--stop-loss", 2
+    )
+    assert "0.02" in error_line(outcome)
+
+
+def test_a_model_that_is_none_is_refused(lbt, files, tmp_path):
+    outcome = lbt("backtest", "--data", files["candles"], "--model", tmp_path, "--out", tmp_path / "run")
+    assert outcome.code == 1
+    assert "manifest.json" in error_line(outcome)
+
+
+def test_training_never_overwrites_what_is_no_model(lbt, files, tmp_path):
+    # given
+    (tmp_path / "thesis.txt").write_text("years of work")
+
+    # when
+    outcome = lbt("train", "--data", files["candles"], "--out", tmp_path, *TINY)
+
+    # then
+    assert outcome.code == 1
+    assert "is no model" in error_line(outcome)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_too_little_data_names_what_is_needed(lbt, files, tmp_path):
+    outcome = lbt("train", "--data", files["candles"], "--until", "2020-01-12", "--out", tmp_path / "m")
+    assert outcome.code == 1
+    assert "--context" in error_line(outcome)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("backtest", "--leverege", "3"),
+        ("train", "--data", "x.csv"),
+        ("train", "--data", "x.csv", "--out", "m", "--until", "31.12.2023"),
+        ("trian",),
+    ],
+)
+def test_a_mistyped_command_or_option_exits_with_two(lbt, arguments):
+    assert lbt(*arguments).code == 2
+
+
+def test_a_seam_is_warned_about_on_the_terminal(lbt, files, tmp_path):
+    # when
+    outcome = lbt(
+        "train", "--data", files["candles"], "--out", tmp_path / "m", *TINY, "--context", 8, "--stride", 8,
+        "--learning-rate", 0.05, "--steps", 60,
+    )  # fmt: skip
+
+    # then
+    seam = json.loads((tmp_path / "m" / "manifest.json").read_text())["validation"]["seam"]
+    assert ("Warning: seam" in outcome.err) == (seam > 1.25)
+    assert seam > 1.25
