@@ -88,13 +88,13 @@ class LSTMSignal(bt.Indicator):
         bars = self.tape.everything()
         forecast = {name: np.full(len(bars), np.nan) for name in FORECAST_COLUMNS}
         first = self.forecaster.warmup - 1
+        suppressed = self._is_suppressed(bars.open_time)
         if len(bars) > first:
             predicted = self.forecaster.predict(_frame(bars))
-            suppressed = self._is_suppressed(bars.open_time)
             for name in FORECAST_COLUMNS:
                 values = predicted[name].to_numpy(np.float64)
                 forecast[name][first:] = np.where(suppressed, np.nan, values)[first:]
-            self._note_once(bars.open_time[first:], suppressed[first:], forecast["forecast"][first:])
+        self._note_once(bars.open_time[first:], suppressed[first:], forecast["forecast"][first:])
         lines = {"signal": self._signal(forecast["forecast"]), **forecast}
         for name, values in lines.items():
             np.frombuffer(getattr(self.l, name).array)[: len(values)] = values
@@ -131,7 +131,8 @@ class LSTMSignal(bt.Indicator):
                 f"{len(self._suppressed)} bars suppressed: the model is valid from {begin} until {end}. "
                 f"Backtest later bars, or pass allow_insample=True to see its fit."
             )
-        return f"{len(self.data)} bars are too few, the warm-up takes {self.forecaster.warmup}. Give more history."
+        bars = max(len(self.data), self.data.buflen())  # in `once` none has been delivered yet
+        return f"{bars} bars are too few, the warm-up takes {self.forecaster.warmup}. Give more history."
 
     def forecast_summary(self, start: pd.Timestamp | None = None) -> dict[str, float | int | str | None]:
         """What the report says of the forecasts from `start` on (UTC; None: all).

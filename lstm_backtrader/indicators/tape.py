@@ -16,6 +16,7 @@ Stamps = Literal["open", "close"]
 _NS = 1_000_000_000
 _DAY_S = 86_400
 _EPOCH_DAYS = 719_163.0  # backtrader's number of 1970-01-01
+_ENOUGH_BARS = 10  # to measure their length by the median: fewer, and one gap would count as the length
 
 
 class Tape:
@@ -29,7 +30,7 @@ class Tape:
         self.shift_s = step_s if stamps == "close" else 0
         self.stamps = stamps
         self.lines = {name: self._line(name) for name in columns}
-        self._measured = False
+        self._is_checked = False
 
     def _line(self, name: str) -> Any:
         line = getattr(self.data.lines, name, None)
@@ -45,17 +46,24 @@ class Tape:
         n = self.data.buflen()
         stamps = np.frombuffer(self.data.lines.datetime.array)[:n]
         columns = {name: np.frombuffer(line.array)[:n].copy() for name, line in self.lines.items()}
-        return self._checked(Bars(self._open_time(stamps), columns))
+        bars = Bars(self._open_time(stamps), columns)
+        self._check(bars)
+        return bars
 
     def last(self, n: int) -> Bars:
         """The last `n` bars up to now, fewer where there are fewer."""
+        self._check_once()
+        return self._read(n)
+
+    def _read(self, n: int) -> Bars:
         n = min(n, len(self.data), len(self.data.lines.datetime.array))  # exactbars keeps only so many
         stamps = np.array(self.data.lines.datetime.get(size=n))
         columns = {name: np.array(line.get(size=n)) for name, line in self.lines.items()}
-        return self._checked(Bars(self._open_time(stamps), columns))
+        return Bars(self._open_time(stamps), columns)
 
     def now(self) -> int:
         """Open time of the current bar in nanoseconds."""
+        self._check_once()
         return int(self._open_time(np.array([self.data.lines.datetime[0]]))[0])
 
     def _open_time(self, days: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -63,11 +71,16 @@ class Tape:
         seconds = np.rint((days - _EPOCH_DAYS) * _DAY_S).astype(np.int64)
         return (seconds - self.shift_s) * _NS
 
-    def _checked(self, bars: Bars) -> Bars:
-        """Once there are bars to measure: their length must be the model's, and they must stand on the clock."""
-        if self._measured or len(bars) < 3:
-            return bars
-        self._measured = True
+    def _check_once(self) -> None:
+        """As soon as there are enough bars, whatever the forecaster reads of them."""
+        if not self._is_checked and len(self.data) >= _ENOUGH_BARS:
+            self._check(self._read(10 * _ENOUGH_BARS))
+
+    def _check(self, bars: Bars) -> None:
+        """The bars' length must be the model's, and they must stand on the clock."""
+        if len(bars) < _ENOUGH_BARS:
+            return
+        self._is_checked = True
         measured = bar_seconds(bars.open_time)
         if measured != self.step_s:
             raise TimeframeError(
@@ -82,4 +95,3 @@ class Tape:
                 f"the bar stamped {first} does not begin on a whole {format_timeframe(self.step_s)} when stamps "
                 f"are read as bar {self.stamps}s. Pass stamps='{other}' if the feed labels bars so, or mend it."
             )
-        return bars
