@@ -292,7 +292,7 @@ def _demo_table(result: DemoResult) -> Table:
     on_events, on_all = result.oracle_ic, result.oracle_all_bar_ic
     for name, events, everywhere, step in (
         ("trained LSTM", result.lstm_ic_ratio, result.lstm_all_bar_ratio, f"{result.seam:.2f}"),
-        ("vanilla RNN, same size", result.rnn_ic_ratio, result.rnn_all_bar_ratio, ""),
+        ("vanilla RNN", result.rnn_ic_ratio, result.rnn_all_bar_ratio, ""),
         ("oracle", 1.0, 1.0, ""),
     ):
         table.add_row(
