@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.datafeeds.synthetic import synthetic_market
@@ -133,6 +135,18 @@ def test_training_learns_what_can_be_learned(tiny_config):
     learned, begun = train(market.candles, config), train(market.candles, dataclasses.replace(config, steps=1))
     assert learned.manifest.validation.ic > 0.4
     assert learned.manifest.validation.loss < 0.9 * begun.manifest.validation.loss
+
+
+@given(events=st.lists(st.booleans(), max_size=30), reach=st.integers(1, 40))
+def test_the_event_weight_reaches_the_bars_from_the_event_on(events, reach):
+    wanted = [any(events[max(0, t + 1 - reach) : t + 1]) for t in range(len(events))]
+    assert training._recent(np.array(events, dtype=bool), reach).tolist() == wanted
+
+
+def test_the_event_weight_changes_what_is_learned(seen, short):
+    plain, weighted = train(seen, short), train(seen, dataclasses.replace(short, event_weight=50.0))
+    assert plain.manifest.weights_sha256 != weighted.manifest.weights_sha256
+    assert plain.manifest.scaler == weighted.manifest.scaler
 
 
 def test_patience_stops_a_net_that_learns_no_more(seen, tiny_config):
