@@ -260,6 +260,22 @@ def test_a_bar_mended_after_it_closed_is_seen(models, candles_of):
     np.testing.assert_allclose(point, model.predict(mended).iloc[50], atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["quarter", "window"])
+def test_a_stream_reads_its_history_only_where_it_has_to(models, candles_of, kind):
+    model, candles = models[kind], candles_of(60)
+    stream, asked = model.stream(), []
+
+    def update(t):
+        bars = Bars.of(candles.iloc[: t + 1])
+        return stream.update(lambda n: asked.append(n) or bars.last(n))
+
+    for t in (*range(30, 41), *range(45, 51)):  # begun at 30, four bars away at 45
+        update(t)
+        update(t)
+    assert asked.count(model.warmup) == 2
+    assert set(asked) == {2, model.warmup}
+
+
 def test_a_stream_may_go_back_in_time(models, candles_of):
     model, candles = models["quarter"], candles_of(60)
     stream, predicted = model.stream(), model.predict(candles)

@@ -146,7 +146,7 @@ class LSTMStream:
     def update(self, tail: Callable[[int], Bars]) -> ForecastPoint:
         """See `ForecastStream.update`."""
         model = self._model
-        recent = tail(model.memory)
+        recent = tail(max(model.memory, 2))  # the newest bar, and the one before to know it by
         time = int(recent.open_time[-1])
         if time != self._time:
             follows = len(recent) > 1 and int(recent.open_time[-2]) == self._time
