@@ -127,16 +127,16 @@ def untrained_model():
 def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, seeds=2):
     import torch
 
-    from lstm_backtrader.forecast.artefact import (
+    from lstm_backtrader.forecast.artefact import pack_weights
+    from lstm_backtrader.forecast.features import FeatureSpec
+    from lstm_backtrader.forecast.inference import LSTMForecaster
+    from lstm_backtrader.forecast.manifest import (
         FeatureEntry,
         LabelEntry,
         Manifest,
         ScalerEntry,
         ValidationEntry,
-        pack_weights,
     )
-    from lstm_backtrader.forecast.features import FeatureSpec
-    from lstm_backtrader.forecast.inference import LSTMForecaster
     from lstm_backtrader.forecast.network import RecurrentNet
 
     # by default features of one bar, so that short series exercise the sequences and not the warm-up
@@ -151,7 +151,6 @@ def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, se
         nets[seed] = RecurrentNet(len(specs), 5, layers, cell, memory=context + stride, generator=generator).eval()
         with torch.no_grad():
             nets[seed].head.weight.mul_(30)
-    _, weights_sha256 = pack_weights(nets)
     then = datetime(2020, 1, 1, tzinfo=UTC)
     manifest = Manifest(
         schema_version=1,
@@ -186,9 +185,11 @@ def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, se
         ),
         training={},
         data_sha256="0" * 64,
-        weights_sha256=weights_sha256,
+        weights_sha256="",
         versions={},
     )
+    _, weights_sha256 = pack_weights(nets, manifest.inputs_sha256())
+    manifest = manifest.model_copy(update={"weights_sha256": weights_sha256})
     return LSTMForecaster(manifest, list(nets.values()))
 
 

@@ -11,14 +11,18 @@ import torch
 
 import lstm_backtrader
 from lstm_backtrader.errors import ModelError
-from lstm_backtrader.forecast.artefact import MANIFEST, WEIGHTS, load_artefact, save_artefact
+from lstm_backtrader.forecast.artefact import load_artefact, save_artefact
 from lstm_backtrader.forecast.inference import load_model
+from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
 
 
 @pytest.fixture
 def artefact(tiny_artefact, tmp_path):
     """A copy of the tiny artefact to damage."""
     return shutil.copytree(tiny_artefact, tmp_path / "tiny")
+
+
+OTHER_INPUTS = "features, scaler, label or shape are not those the weights were trained with"
 
 
 def edit(artefact, **changes):
@@ -158,14 +162,23 @@ def test_a_feature_taken_out_is_noticed(artefact):
 def test_a_feature_taken_out_with_its_scale_is_noticed(artefact):
     scaler = {name: numbers[1:] for name, numbers in read(artefact, "scaler").items()}
     edit(artefact, features=read(artefact, "features")[1:], scaler=scaler)
-    with pytest.raises(ModelError, match=r"tensors of seed 0 do not have the shapes that manifest.json describes"):
+    with pytest.raises(ModelError, match=OTHER_INPUTS):
         load_model(artefact)
 
 
-@pytest.mark.parametrize("change", [{"hidden": 7}, {"layers": 2}, {"cell": "rnn"}, {"seeds": [0, 1, 2]}])
+def test_features_in_another_order_are_refused(artefact):
+    edit(artefact, features=read(artefact, "features")[::-1])
+    with pytest.raises(ModelError, match=OTHER_INPUTS):
+        load_model(artefact)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"hidden": 7}, {"layers": 2}, {"cell": "rnn"}, {"seeds": [0, 1, 2]}, {"context": 40}, {"timeframe_s": 60}],
+)
 def test_a_manifest_of_another_net_is_refused(artefact, change):
     edit(artefact, **change)
-    with pytest.raises(ModelError, match="do not have the shapes"):
+    with pytest.raises(ModelError, match=OTHER_INPUTS):
         load_model(artefact)
 
 

@@ -25,11 +25,13 @@ HOMES = {
 FLOORS = {
     0: "errors candles candle_files futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
-        forecast.dataset forecast.audit futures.contract futures.venues futures.bar futures.leg futures.ledger
+        forecast.dataset forecast.audit forecast.manifest forecast.description
+        forecast.cache futures.contract futures.venues futures.bar futures.leg futures.ledger
         reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.walkforward""",
-    3: """indicators.tape indicators.lstm indicators.elliott futures.commission futures.terms futures.account
+    3: """indicators.tape indicators.lstm indicators.models indicators.elliott
+        futures.commission futures.terms futures.account
         futures.broker reporting.recorder reporting.notes datafeeds.frames datafeeds.store datafeeds.ccxt_history
         datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
@@ -45,7 +47,7 @@ ALLOWED = {
     "torch": """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.walkforward""",
     "safetensors": "forecast.artefact",
-    "pydantic": "forecast.artefact futures.venues futures.contract",
+    "pydantic": "forecast.manifest futures.venues futures.contract",
     "backtrader": """indicators. futures.commission futures.terms futures.account futures.broker reporting.recorder
         datafeeds.frames datafeeds.store datafeeds.ccxt_live strategies. session backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",

@@ -3,109 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
-from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from lstm_backtrader.errors import ConfigError, ModelError
-from lstm_backtrader.forecast.context import StridedContext
-from lstm_backtrader.forecast.features import FeatureSpec
-from lstm_backtrader.forecast.network import Cell, RecurrentNet
-
-SCHEMA_VERSION = 1
-MANIFEST, WEIGHTS = "manifest.json", "model.safetensors"
+from lstm_backtrader.errors import ModelError
+from lstm_backtrader.forecast.manifest import INPUTS_KEY, MANIFEST, WEIGHTS, Manifest, read_manifest, read_weights
+from lstm_backtrader.forecast.network import RecurrentNet
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def pack_weights(nets: dict[int, RecurrentNet], inputs_sha256: str) -> tuple[bytes, str]:
+    """The weights of an ensemble (seed -> net) as safetensors bytes, and their SHA-256.
 
-
-class FeatureEntry(_Strict):
-    """A feature by name, in the order the network sees it."""
-
-    name: str
-    params: dict[str, int | str]
-
-
-class ScalerEntry(_Strict):
-    """Mean and scale of each feature on the train rows."""
-
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-
-
-class LabelEntry(_Strict):
-    """What was learned: the volatility-scaled return over `horizon` bars, less its `mean` on train."""
-
-    kind: Literal["scaled_return"]
-    horizon: PositiveInt
-    mean: float
-
-
-class ValidationEntry(_Strict):
-    """The ensemble on validation bars. `seam`: rms forecast change where the context restarts / elsewhere."""
-
-    bars: int
-    loss: float
-    ic: float | None
-    event_ic: float | None
-    seam: float | None
-    residual_std: float
-    forecast_std: float
-    best_steps: tuple[int, ...]
-
-
-class Manifest(_Strict):
-    """Everything a model is besides its weights. Times are UTC; bars are labelled by their open."""
-
-    schema_version: Literal[1]
-    created: datetime
-    cell: Cell
-    hidden: PositiveInt
-    layers: PositiveInt
-    context: int
-    stride: int
-    features: tuple[FeatureEntry, ...] = Field(min_length=1)
-    scaler: ScalerEntry
-    label: LabelEntry
-    timeframe_s: PositiveInt
-    train_from: datetime
-    train_until: datetime
-    validation_from: datetime
-    trained_until: datetime
-    purge_bars: int
-    expires: datetime | None
-    fill_rate: float
-    seeds: tuple[int, ...] = Field(min_length=1)
-    threshold: float
-    validation: ValidationEntry
-    training: dict[str, int | float | str | bool | list[str] | None]
-    data_sha256: str
-    weights_sha256: str
-    versions: dict[str, str]
-
-    def specs(self) -> tuple[FeatureSpec, ...]:
-        """The features, looked up by name."""
-        return tuple(FeatureSpec(entry.name, entry.params) for entry in self.features)
-
-
-def pack_weights(nets: dict[int, RecurrentNet]) -> tuple[bytes, str]:
-    """The weights of an ensemble (seed -> net) as safetensors bytes, and their SHA-256."""
+    `inputs_sha256` (`Manifest.inputs_sha256`) goes into the file, so that weights and the description of what
+    they are fed stay together.
+    """
     tensors = {
         f"seed{seed}.{name}": tensor.contiguous()
         for seed, net in nets.items()
         for name, tensor in net.state_dict().items()
     }
-    packed = save_tensors(tensors)
+    packed = save_tensors(tensors, metadata={INPUTS_KEY: inputs_sha256})
     return packed, hashlib.sha256(packed).hexdigest()
 
 
@@ -146,19 +69,10 @@ def save_artefact(directory: str | Path, manifest: Manifest, weights: bytes) -> 
 
 
 def load_artefact(directory: str | Path) -> tuple[Manifest, list[RecurrentNet]]:
-    """Read and check an artefact: schema, hash, tensor names and shapes. Raises `ModelError`."""
+    """Read and check an artefact: schema, hashes, tensor names and shapes. Raises `ModelError`."""
     folder = Path(directory)
-    manifest = _read_manifest(folder)
-    try:
-        packed = (folder / WEIGHTS).read_bytes()
-    except OSError as error:
-        raise ModelError(f"{folder / WEIGHTS} cannot be read ({error.strerror}). Train the model again.") from error
-    digest = hashlib.sha256(packed).hexdigest()
-    if digest != manifest.weights_sha256:
-        raise ModelError(
-            f"{folder / WEIGHTS}: SHA-256 {digest[:12]}... is not {manifest.weights_sha256[:12]}... of the "
-            f"manifest. The file was altered or belongs to another model; train again or restore it."
-        )
+    manifest = read_manifest(folder)
+    packed = read_weights(folder, manifest)
     try:
         tensors = load_tensors(packed)
     except SafetensorError as error:
@@ -166,46 +80,14 @@ def load_artefact(directory: str | Path) -> tuple[Manifest, list[RecurrentNet]]:
     return manifest, [_build(manifest, tensors, seed, folder) for seed in manifest.seeds]
 
 
-def _read_manifest(folder: Path) -> Manifest:
-    path = folder / MANIFEST
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(
-            f"{path} cannot be read ({error.strerror}). Give the directory that `lbt train --out` wrote."
-        ) from error
-    except ValueError as error:
-        raise ModelError(f"{path} is no JSON ({error}). Train the model again.") from error
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise ModelError(
-            f"{path} has schema {version}, this version reads up to {SCHEMA_VERSION}. Upgrade lstm-backtrader."
-        )
-    try:
-        manifest = Manifest.model_validate(raw)
-        manifest.specs()
-        StridedContext(manifest.context, manifest.stride)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise ModelError(f"{path}: {place}: {first['msg']}. Train the model again.") from error
-    except ConfigError as error:
-        raise ModelError(f"{path}: {error}") from error
-    if not len(manifest.features) == len(manifest.scaler.mean) == len(manifest.scaler.scale):
-        raise ModelError(f"{path}: features and scaler differ in length. Train the model again.")
-    return manifest
-
-
 def _build(manifest: Manifest, tensors: dict[str, torch.Tensor], seed: int, folder: Path) -> RecurrentNet:
     net = RecurrentNet(len(manifest.features), manifest.hidden, manifest.layers, manifest.cell)
     prefix = f"seed{seed}."
     mine = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    want = {name: tensor.shape for name, tensor in net.state_dict().items()}
-    have = {name: tensor.shape for name, tensor in mine.items()}
-    if want != have:
+    try:
+        net.load_state_dict(mine)
+    except RuntimeError as error:
         raise ModelError(
-            f"{folder / WEIGHTS}: the tensors of seed {seed} do not have the shapes that {MANIFEST} describes. "
-            f"Train the model again."
-        )
-    net.load_state_dict(mine)
+            f"{folder / WEIGHTS}: the tensors of seed {seed} are not those {MANIFEST} describes. Train the model again."
+        ) from error
     return net.eval()

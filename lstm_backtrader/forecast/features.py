@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -60,6 +61,12 @@ class FeatureSpec:
     def memory(self) -> int:
         """Bars the feature reads, the current one included."""
         return FEATURES[self.name].memory(**self.params)
+
+    def code(self) -> bytes:
+        """The compiled function, so that what was computed with an older version of it is told apart."""
+        code = FEATURES[self.name].function.__code__
+        constants = [value for value in code.co_consts if not isinstance(value, CodeType)]
+        return code.co_code + repr((code.co_names, constants)).encode()
 
     def compute(self, bars: Bars) -> Floats:
         """(T,) float64; the first `memory` - 1 rows are NaN."""

@@ -11,19 +11,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from lstm_backtrader.candles import COLUMNS, Bars, bar_seconds, format_timeframe
+from lstm_backtrader.candles import Bars, bar_seconds, format_timeframe
 from lstm_backtrader.errors import TimeframeError
-from lstm_backtrader.forecast.artefact import (
-    MANIFEST,
-    WEIGHTS,
-    Manifest,
-    load_artefact,
-    pack_weights,
-    save_artefact,
-)
-from lstm_backtrader.forecast.context import StridedContext
+from lstm_backtrader.forecast.artefact import load_artefact, pack_weights, save_artefact
 from lstm_backtrader.forecast.dataset import Scaler
-from lstm_backtrader.forecast.features import longest_memory, make_features
+from lstm_backtrader.forecast.description import DescribedModel
+from lstm_backtrader.forecast.features import make_features
+from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS, Manifest
 from lstm_backtrader.forecast.network import RecurrentNet, State, one_thread
 from lstm_backtrader.forecast.protocol import NO_FORECAST, ForecastPoint
 from lstm_backtrader.forecast.strided import strided_forecast
@@ -31,62 +25,17 @@ from lstm_backtrader.forecast.strided import strided_forecast
 _NS = 1_000_000_000
 
 
-class LSTMForecaster:
+class LSTMForecaster(DescribedModel):
     """An ensemble of M trained nets with the manifest that says how to feed them; meets `Forecaster`."""
 
     def __init__(self, manifest: Manifest, nets: Sequence[RecurrentNet], name: str = "LSTM") -> None:
-        self.manifest = manifest
-        self.name = name
+        super().__init__(manifest, name)
         self.nets = list(nets)
-        self.specs = manifest.specs()
-        self.memory = longest_memory(self.specs)
-        self.context = StridedContext(manifest.context, manifest.stride)
         self.scaler = Scaler(manifest.scaler.mean, manifest.scaler.scale)
         self.step_ns = manifest.timeframe_s * _NS
 
     def __repr__(self) -> str:
         return f"LSTMForecaster({self.name!r}, weights {self.manifest.weights_sha256[:12]})"
-
-    @property
-    def timeframe(self) -> pd.Timedelta:
-        """Bar length the model was trained on."""
-        return pd.Timedelta(seconds=self.manifest.timeframe_s)
-
-    @property
-    def warmup(self) -> int:
-        """Bars needed before a forecast is certain: longest feature memory + L + S."""
-        return self.memory + self.context.length + self.context.stride
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the candles the model reads."""
-        events = [str(spec.params["column"]) for spec in self.specs if "column" in spec.params]
-        return (*COLUMNS, *dict.fromkeys(events))
-
-    @property
-    def threshold(self) -> float:
-        """|forecast| from which the signal is +-1: the deviation of its forecasts on validation."""
-        return self.manifest.threshold
-
-    @property
-    def valid_from(self) -> pd.Timestamp:
-        """Open of the first bar that no train or validation label has seen."""
-        return pd.Timestamp(self.manifest.trained_until) + (self.manifest.purge_bars + 1) * self.timeframe
-
-    @property
-    def valid_until(self) -> pd.Timestamp | None:
-        """Open of the first bar the model is too old for; None if it never expires."""
-        return pd.Timestamp(self.manifest.expires) if self.manifest.expires else None
-
-    @property
-    def horizon(self) -> int:
-        """Bars ahead that are forecast."""
-        return self.manifest.label.horizon
-
-    @property
-    def seam(self) -> float | None:
-        """Rms forecast change where the context restarts, over that elsewhere, on validation."""
-        return self.manifest.validation.seam
 
     def predict(self, candles: pd.DataFrame) -> pd.DataFrame:
         """Columns `forecast`, `prob_up`, `spread` (T,) on the candles' index; row t known at the close of bar t.
@@ -111,7 +60,8 @@ class LSTMForecaster:
 
     def save(self, directory: str | Path) -> None:
         """Write the artefact, whole or not at all."""
-        weights, _ = pack_weights(dict(zip(self.manifest.seeds, self.nets, strict=True)))
+        nets = dict(zip(self.manifest.seeds, self.nets, strict=True))
+        weights, _ = pack_weights(nets, self.manifest.inputs_sha256())
         save_artefact(directory, self.manifest, weights)
 
     def _inputs(self, bars: Bars) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Cell = Literal["lstm", "rnn"]
+from lstm_backtrader.forecast.manifest import Cell
+
 State = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of an RNN; each (layers, B, H)
 
 

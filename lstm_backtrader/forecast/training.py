@@ -20,20 +20,21 @@ from torch.nn import functional
 import lstm_backtrader
 from lstm_backtrader.candles import Bars, bar_seconds, candles_sha256, show_time
 from lstm_backtrader.errors import ConfigError, DataError
-from lstm_backtrader.forecast.artefact import (
-    FeatureEntry,
-    LabelEntry,
-    Manifest,
-    ScalerEntry,
-    ValidationEntry,
-    pack_weights,
-)
+from lstm_backtrader.forecast.artefact import pack_weights
 from lstm_backtrader.forecast.context import StridedContext
 from lstm_backtrader.forecast.dataset import Crops, Scaler, Split, purged_split
 from lstm_backtrader.forecast.features import FeatureSpec, default_features, make_features, volume_spikes
 from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.labels import scaled_return
-from lstm_backtrader.forecast.network import Cell, RecurrentNet, one_thread
+from lstm_backtrader.forecast.manifest import (
+    Cell,
+    FeatureEntry,
+    LabelEntry,
+    Manifest,
+    ScalerEntry,
+    ValidationEntry,
+)
+from lstm_backtrader.forecast.network import RecurrentNet, one_thread
 from lstm_backtrader.forecast.quality import correlation, seam
 from lstm_backtrader.forecast.strided import strided_forecast
 
@@ -141,7 +142,6 @@ def train(
         fitted = list(pool.map(fit_seed, seeds))
     nets = [net for net, _ in fitted]
     validation = _validate(material, config, nets, tuple(step for _, step in fitted))
-    _, weights_sha256 = pack_weights(dict(zip(seeds, nets, strict=True)))
     split, slots = material.split, material.slots
     labelled = slots[np.isfinite(material.y)]
     trained_until = _time(labelled[-1], step_ns)
@@ -169,7 +169,7 @@ def train(
         validation=validation,
         training={**asdict(config), "events": list(config.events)},
         data_sha256=candles_sha256(candles),
-        weights_sha256=weights_sha256,
+        weights_sha256="",
         versions={
             "lstm_backtrader": lstm_backtrader.__version__,
             "numpy": np.__version__,
@@ -177,7 +177,8 @@ def train(
             "torch": torch.__version__,
         },
     )
-    return LSTMForecaster(manifest, nets)
+    _, weights_sha256 = pack_weights(dict(zip(seeds, nets, strict=True)), manifest.inputs_sha256())
+    return LSTMForecaster(manifest.model_copy(update={"weights_sha256": weights_sha256}), nets)
 
 
 def _prepare(

@@ -1,0 +1,67 @@
+"""What a model's manifest says to those who use it: bar length, warm-up, columns, span of validity."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lstm_backtrader.candles import COLUMNS
+from lstm_backtrader.forecast.context import StridedContext
+from lstm_backtrader.forecast.features import longest_memory
+from lstm_backtrader.forecast.manifest import Manifest
+
+
+class DescribedModel:
+    """The part of `Forecaster` that needs the manifest alone."""
+
+    def __init__(self, manifest: Manifest, name: str) -> None:
+        self.manifest = manifest
+        self.name = name
+        self.specs = manifest.specs()
+        self.memory = longest_memory(self.specs)
+        self.context = StridedContext(manifest.context, manifest.stride)
+
+    @property
+    def timeframe(self) -> pd.Timedelta:
+        """Bar length the model was trained on."""
+        return pd.Timedelta(seconds=self.manifest.timeframe_s)
+
+    @property
+    def warmup(self) -> int:
+        """Bars needed before a forecast is certain: longest feature memory + L + S."""
+        return self.memory + self.context.length + self.context.stride
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the candles the model reads."""
+        events = [str(spec.params["column"]) for spec in self.specs if "column" in spec.params]
+        return (*COLUMNS, *dict.fromkeys(events))
+
+    @property
+    def threshold(self) -> float:
+        """|forecast| from which the signal is +-1: the deviation of its forecasts on validation."""
+        return self.manifest.threshold
+
+    @property
+    def valid_from(self) -> pd.Timestamp:
+        """Open of the first bar that no train or validation label has seen."""
+        return pd.Timestamp(self.manifest.trained_until) + (self.manifest.purge_bars + 1) * self.timeframe
+
+    @property
+    def valid_until(self) -> pd.Timestamp | None:
+        """Open of the first bar the model is too old for; None if it never expires."""
+        return pd.Timestamp(self.manifest.expires) if self.manifest.expires else None
+
+    @property
+    def horizon(self) -> int:
+        """Bars ahead that are forecast."""
+        return self.manifest.label.horizon
+
+    @property
+    def seam(self) -> float | None:
+        """Rms forecast change where the context restarts, over that elsewhere, on validation."""
+        return self.manifest.validation.seam
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of weights, inputs and feature code: two models that share it forecast the same."""
+        return self.manifest.fingerprint()

@@ -1,0 +1,171 @@
+"""The manifest of a model: everything it is besides its weights, read and checked without loading torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from lstm_backtrader.errors import ConfigError, ModelError
+from lstm_backtrader.forecast.context import StridedContext
+from lstm_backtrader.forecast.features import FeatureSpec
+
+SCHEMA_VERSION = 1
+MANIFEST, WEIGHTS = "manifest.json", "model.safetensors"
+INPUTS_KEY = "inputs_sha256"  # in the metadata of the weights file
+
+Cell = Literal["lstm", "rnn"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeatureEntry(_Strict):
+    """A feature by name, in the order the network sees it."""
+
+    name: str
+    params: dict[str, int | str]
+
+
+class ScalerEntry(_Strict):
+    """Mean and scale of each feature on the train rows."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+
+class LabelEntry(_Strict):
+    """What was learned: the volatility-scaled return over `horizon` bars, less its `mean` on train."""
+
+    kind: Literal["scaled_return"]
+    horizon: PositiveInt
+    mean: float
+
+
+class ValidationEntry(_Strict):
+    """The ensemble on validation bars. `seam`: rms forecast change where the context restarts / elsewhere."""
+
+    bars: int
+    loss: float
+    ic: float | None
+    event_ic: float | None
+    seam: float | None
+    residual_std: float
+    forecast_std: float
+    best_steps: tuple[int, ...]
+
+
+class Manifest(_Strict):
+    """Everything a model is besides its weights. Times are UTC; bars are labelled by their open."""
+
+    schema_version: Literal[1]
+    created: datetime
+    cell: Cell
+    hidden: PositiveInt
+    layers: PositiveInt
+    context: int
+    stride: int
+    features: tuple[FeatureEntry, ...] = Field(min_length=1)
+    scaler: ScalerEntry
+    label: LabelEntry
+    timeframe_s: PositiveInt
+    train_from: datetime
+    train_until: datetime
+    validation_from: datetime
+    trained_until: datetime
+    purge_bars: int
+    expires: datetime | None
+    fill_rate: float
+    seeds: tuple[int, ...] = Field(min_length=1)
+    threshold: float
+    validation: ValidationEntry
+    training: dict[str, int | float | str | bool | list[str] | None]
+    data_sha256: str
+    weights_sha256: str
+    versions: dict[str, str]
+
+    def inputs_sha256(self) -> str:
+        """SHA-256 of all that decides what the weights compute: features and their order, scaler, label, shape."""
+        kept = {
+            "cell",
+            "hidden",
+            "layers",
+            "context",
+            "stride",
+            "features",
+            "scaler",
+            "label",
+            "timeframe_s",
+            "seeds",
+        }
+        return hashlib.sha256(self.model_dump_json(include=kept).encode()).hexdigest()
+
+    def fingerprint(self) -> str:
+        """SHA-256 of weights, inputs and feature code: two models that share it forecast the same."""
+        digest = hashlib.sha256(f"{self.inputs_sha256()}{self.weights_sha256}".encode())
+        digest.update(repr(self.validation.residual_std).encode())
+        for spec in self.specs():
+            digest.update(spec.code())
+        return digest.hexdigest()
+
+    def specs(self) -> tuple[FeatureSpec, ...]:
+        """The features, looked up by name."""
+        return tuple(FeatureSpec(entry.name, entry.params) for entry in self.features)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of an artefact directory, checked. Raises `ModelError`."""
+    path = folder / MANIFEST
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read ({error.strerror}). Give the directory that `lbt train --out` wrote."
+        ) from error
+    except ValueError as error:
+        raise ModelError(f"{path} is no JSON ({error}). Train the model again.") from error
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise ModelError(
+            f"{path} has schema {version}, this version reads up to {SCHEMA_VERSION}. Upgrade lstm-backtrader."
+        )
+    try:
+        manifest = Manifest.model_validate(raw)
+        manifest.specs()
+        StridedContext(manifest.context, manifest.stride)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ModelError(f"{path}: {place}: {first['msg']}. Train the model again.") from error
+    except ConfigError as error:
+        raise ModelError(f"{path}: {error}") from error
+    if not len(manifest.features) == len(manifest.scaler.mean) == len(manifest.scaler.scale):
+        raise ModelError(f"{path}: features and scaler differ in length. Train the model again.")
+    return manifest
+
+
+def read_weights(folder: Path, manifest: Manifest) -> bytes:
+    """The bytes of the weights file, if they are the ones the manifest describes. Raises `ModelError`."""
+    path = folder / WEIGHTS
+    try:
+        packed = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}). Train the model again.") from error
+    digest = hashlib.sha256(packed).hexdigest()
+    if digest != manifest.weights_sha256:
+        raise ModelError(
+            f"{path}: SHA-256 {digest[:12]}... is not {manifest.weights_sha256[:12]}... of the manifest. "
+            f"The file was altered or belongs to another model; train again or restore it."
+        )
+    header = json.loads(packed[8 : 8 + int.from_bytes(packed[:8], "little")])
+    if header.get("__metadata__", {}).get(INPUTS_KEY) != manifest.inputs_sha256():
+        raise ModelError(
+            f"{folder / MANIFEST}: features, scaler, label or shape are not those the weights were trained with. "
+            f"Restore the manifest, or train again."
+        )
+    return packed
