@@ -47,7 +47,10 @@ class FeatureSpec:
 
     def __post_init__(self) -> None:
         if self.name not in FEATURES:
-            raise ConfigError(f"unknown feature '{self.name}'. Known: {', '.join(sorted(FEATURES))}.")
+            raise ConfigError(
+                f"unknown feature '{self.name}'. Known: {', '.join(sorted(FEATURES))}. "
+                f"If it is your own, import the module that registers it first."
+            )
         signature = inspect.signature(FEATURES[self.name].memory)
         try:
             signature.bind(**self.params)
@@ -76,11 +79,14 @@ class FeatureSpec:
 
 
 def feature(memory: Callable[..., int]) -> Callable[[Callable[..., Floats]], Callable[..., Floats]]:
-    """Register a function `(bars, **params) -> (T,)` as a feature; `memory(**params)` gives the bars it reads."""
+    """Register a function `(bars, **params) -> (T,)` as a feature; `memory(**params)` gives the bars it reads.
+
+    A module that is run again, as a notebook's cells are, replaces its own; another's name is refused.
+    """
 
     def register(function: Callable[..., Floats]) -> Callable[..., Floats]:
         name = function.__name__
-        if name in FEATURES:
+        if name in FEATURES and FEATURES[name].function.__module__ != function.__module__:
             raise ConfigError(f"a feature '{name}' exists already. Choose another name.")
         FEATURES[name] = Feature(function, memory)
         return function
@@ -104,9 +110,9 @@ def default_features(events: Sequence[str] = ()) -> tuple[FeatureSpec, ...]:
     )
 
 
-def make_features(bars: Bars, specs: Sequence[FeatureSpec]) -> NDArray[np.float32]:
-    """(T, F) float32, one column a spec; rows before the longest memory are NaN."""
-    X = np.empty((len(bars), len(specs)), dtype=np.float32)
+def make_features(bars: Bars, specs: Sequence[FeatureSpec], precision: str = "float32") -> NDArray[np.float32]:
+    """(T, F) of `precision`, one column a spec; rows before the longest memory are NaN."""
+    X = np.empty((len(bars), len(specs)), dtype=precision)
     for column, spec in enumerate(specs):
         X[:, column] = spec.compute(bars)
     return X

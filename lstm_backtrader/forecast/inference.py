@@ -17,6 +17,7 @@ from lstm_backtrader.forecast.artefact import load_artefact, pack_weights, save_
 from lstm_backtrader.forecast.dataset import Scaler
 from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.features import make_features
+from lstm_backtrader.forecast.labels import in_label_units
 from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS, Manifest
 from lstm_backtrader.forecast.network import RecurrentNet, State, one_thread
 from lstm_backtrader.forecast.protocol import NO_FORECAST, ForecastPoint
@@ -30,8 +31,8 @@ class LSTMForecaster(DescribedModel):
 
     def __init__(self, manifest: Manifest, nets: Sequence[RecurrentNet], name: str = "LSTM") -> None:
         super().__init__(manifest, name)
-        self.nets = list(nets)
-        self.scaler = Scaler(manifest.scaler.mean, manifest.scaler.scale)
+        self.nets = [net.to(getattr(torch, manifest.precision)) for net in nets]
+        self.scaler = Scaler(manifest.scaler.mean, manifest.scaler.scale, manifest.scaler.clip)
         self.step_ns = manifest.timeframe_s * _NS
 
     def __repr__(self) -> str:
@@ -49,9 +50,9 @@ class LSTMForecaster(DescribedModel):
                 f"{format_timeframe(self.manifest.timeframe_s)}. Give candles of the model's bar length."
             )
         rows, X, slots = self._inputs(bars)
-        members = np.full((len(self.nets), len(bars)), np.nan, dtype=np.float32)  # (M, T)
+        members = np.full((len(self.nets), len(bars)), np.nan, dtype=X.dtype)  # (M, T)
         members[:, rows] = strided_forecast(self.nets, self.context, X, slots)
-        mean, prob_up, spread = self._combine(members)
+        mean, prob_up, spread = self._combine(members, bars)
         return pd.DataFrame({"forecast": mean, "prob_up": prob_up, "spread": spread}, index=candles.index)
 
     def stream(self) -> LSTMStream:
@@ -66,15 +67,18 @@ class LSTMForecaster(DescribedModel):
 
     def _inputs(self, bars: Bars) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
         """Rows with all features (N,), their scaled features (N, F) and slots (N,)."""
-        X = make_features(bars, self.specs)
+        X = make_features(bars, self.specs, self.manifest.precision)
         rows = np.flatnonzero(np.isfinite(X).all(axis=1))
         return rows, self.scaler.transform(X[rows]), bars.open_time[rows] // self.step_ns
 
-    def _combine(self, members: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+    def _combine(self, members: NDArray[np.float32], bars: Bars) -> tuple[NDArray[np.float64], ...]:
         """(M, T) -> mean, probability of a positive label, standard deviation over members: (T,) each."""
-        mean = members.mean(axis=0, dtype=np.float64)
+        label, said = self.manifest.label, members.astype(np.float64)
+        if label.kind != "scaled_return":
+            said = in_label_units(label.offset + label.scale * said, bars, label.horizon, label.kind)
+        mean = said.mean(axis=0)
         z = torch.from_numpy(mean / self.manifest.validation.residual_std)
-        return mean, torch.special.ndtr(z).numpy(), members.std(axis=0, dtype=np.float64)
+        return mean, torch.special.ndtr(z).numpy(), said.std(axis=0)
 
 
 class LSTMStream:
@@ -111,7 +115,7 @@ class LSTMStream:
             self._newest = self._committed
             return NO_FORECAST
         self._newest, members = self._committed.advance(X[-1], int(slots[-1]))
-        mean, prob_up, spread = model._combine(members[:, None])
+        mean, prob_up, spread = model._combine(members[:, None], recent)
         return ForecastPoint(float(mean[0]), float(prob_up[0]), float(spread[0]))
 
     def _pack(self, bars: Bars, row: int) -> bytes:
@@ -146,7 +150,8 @@ class _Sequences:
     def none(cls, model: LSTMForecaster) -> _Sequences:
         shape = (model.manifest.layers, 0, model.manifest.hidden)
         parts = 2 if model.manifest.cell == "lstm" else 1
-        return cls(model, None, [], [], [tuple(torch.empty(shape) for _ in range(parts)) for _ in model.nets])
+        empty = torch.empty(shape, dtype=getattr(torch, model.manifest.precision))
+        return cls(model, None, [], [], [tuple(empty for _ in range(parts)) for _ in model.nets])
 
     @classmethod
     def of_history(cls, model: LSTMForecaster, X: NDArray[np.float32], slots: NDArray[np.int64]) -> _Sequences:
@@ -177,7 +182,7 @@ class _Sequences:
         fresh = [start for start in alive if start > latest and start >= begun]
         starts = kept + fresh
         seen = [n + 1 for n in self.seen[dropped:]] + [1] * len(fresh)
-        forecasts = np.full(len(model.nets), np.nan, dtype=np.float32)
+        forecasts = np.full(len(model.nets), np.nan, dtype=x.dtype)
         states = []
         with one_thread(), torch.inference_mode():
             batch = torch.from_numpy(x).expand(len(starts), 1, -1)  # (n, 1, F)

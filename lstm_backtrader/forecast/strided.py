@@ -22,7 +22,7 @@ def strided_forecast(
 
     NaN where the data begin after the row's sequence does, or fewer than L/2 of its bars are there.
     """
-    out = np.full((len(nets), len(X)), np.nan, dtype=np.float32)
+    out = np.full((len(nets), len(X)), np.nan, dtype=X.dtype)
     plan = sequences(context, slots)
     if not (plan.of_row >= 0).any():
         return out
