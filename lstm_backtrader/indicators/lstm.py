@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from lstm_backtrader.candles import COLUMNS, Bars, show_time
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.labels import scaled_return
-from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, Forecaster, ForecastPoint
+from lstm_backtrader.forecast.protocol import (
+    FORECAST_COLUMNS,
+    Forecaster,
+    ForecastPoint,
+    check_forecast,
+    check_forecaster,
+)
 from lstm_backtrader.forecast.quality import correlation
 from lstm_backtrader.indicators.tape import Tape
 
@@ -90,7 +96,8 @@ class LSTMSignal(bt.Indicator):
         first = self.forecaster.warmup - 1
         suppressed = self._is_suppressed(bars.open_time)
         if len(bars) > first:
-            predicted = self.forecaster.predict(_frame(bars))
+            candles = _frame(bars)
+            predicted = check_forecast(self.forecaster.predict(candles), candles, self.forecaster)
             for name in FORECAST_COLUMNS:
                 values = predicted[name].to_numpy(np.float64)
                 forecast[name][first:] = np.where(suppressed, np.nan, values)[first:]
@@ -169,12 +176,7 @@ def as_forecaster(model: object) -> Forecaster:
         from lstm_backtrader.forecast.inference import load_model  # here, so that torch loads only when needed
 
         return load_model(model)
-    if isinstance(model, Forecaster):
-        return model
-    raise ConfigError(
-        f"model {model!r} is neither a path nor a forecaster. "
-        f"Give the directory `lbt train` wrote, or an object with predict, stream, warmup and timeframe."
-    )
+    return check_forecaster(model)
 
 
 def _frame(bars: Bars) -> pd.DataFrame:
