@@ -105,7 +105,10 @@ def check_same(module: nn.Module, net: RecurrentNet, context: int, features: int
             f"{name} cannot be copied ({error}). Keep no tensor you computed in it. {SUPPORTED}"
         ) from error
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(64, context, features, generator=generator) * torch.linspace(0.1, 3, 64)[:, None, None]
+    level, spread = (
+        torch.randn(2, 64, 1, features, generator=generator) * 3
+    )  # wide, to reach what clips or squashes
+    x = level + spread * torch.randn(64, context, features, generator=generator)
     with one_thread(), torch.inference_mode():
         x = x.to(net.head.weight.dtype)
         said, again = _said(theirs, x, name), _said(theirs, x, name)

@@ -109,7 +109,7 @@ def _fault(name: str, member: object) -> str:
             else (f"`stream()` gives a {type(stream).__name__} without the method `update`")
         )
     if name == "warmup":
-        is_count = isinstance(member, Integral) and not isinstance(member, bool) and member >= 1
+        is_count = isinstance(member, Integral) and not isinstance(member, bool) and int(member) >= 1
         return "" if is_count else f"`warmup` {member!r} is no whole number of bars, 1 or more"
     try:
         is_length = isinstance(member, str | timedelta) and pd.Timedelta(member) > pd.Timedelta(0)
