@@ -17,7 +17,7 @@ from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.artefact import pack_weights
 from lstm_backtrader.forecast.context import StridedContext
 from lstm_backtrader.forecast.dataset import Scaler
-from lstm_backtrader.forecast.features import FeatureSpec
+from lstm_backtrader.forecast.features import FeatureSpec, feature
 from lstm_backtrader.forecast.foreign_net import build_net, check_same, read_tensors
 from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.labels import scaled_return
@@ -32,6 +32,8 @@ from lstm_backtrader.forecast.manifest import (
     ValidationEntry,
 )
 from lstm_backtrader.forecast.quality import correlation
+
+__all__ = ["FeatureSpec", "LogReturn", "NextClose", "ScaledReturn", "Scaler", "feature", "from_module"]
 
 ENOUGH_BARS = 100  # to measure how far the forecasts miss
 
