@@ -1,4 +1,4 @@
-"""A forecaster of the user's own: the documented one works in every mode, an unfinished one is told what it lacks."""
+"""A forecaster of the user's own: the documented one works in every mode, an unfinished one hears what it lacks."""
 
 import re
 from pathlib import Path
