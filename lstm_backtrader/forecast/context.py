@@ -71,11 +71,11 @@ class Sequences:
         return slice(int(begin), int(end))
 
 
-def sequences(context: StridedContext, slots: NDArray[np.int64]) -> Sequences:
+def sequences(context: StridedContext, slots: NDArray[np.int64], begun: int) -> Sequences:
     """Lay the sequences over increasing `slots` (N,); missing slots are skipped.
 
-    A row has no forecast while the data begin after its sequence does, or when fewer than L/2 bars of its
-    sequence are there.
+    A row has no forecast while its sequence starts before `begun`, the first slot that could have features, or
+    when fewer than L/2 bars of its sequence are there.
     """
     starts = context.start(slots)  # (N,), never decreasing
     is_new = np.ones(len(slots), dtype=bool)
@@ -84,5 +84,5 @@ def sequences(context: StridedContext, slots: NDArray[np.int64]) -> Sequences:
     starts = starts[is_new]  # (A,)
     first = np.searchsorted(slots, starts)  # (A,)
     step = np.arange(len(slots)) - first[of_row]
-    begun = starts >= slots[0] if len(slots) else np.zeros(0, dtype=bool)  # (A,)
-    return Sequences(first, of_row, step, begun[of_row] & (2 * (step + 1) >= context.length))
+    whole = starts >= begun  # (A,)
+    return Sequences(first, of_row, step, whole[of_row] & (2 * (step + 1) >= context.length))

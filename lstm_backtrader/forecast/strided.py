@@ -25,21 +25,26 @@ def strided_forecast(
     X: NDArray[np.float32],
     slots: NDArray[np.int64],
     *,
+    begun: int | None = None,
     threads: int | None = None,
     device: str = "cpu",
 ) -> NDArray[np.float32]:
     """Forecasts of M nets for N rows: scaled features (N, F) at increasing slots (N,) -> (M, N).
 
-    NaN where the data begin after the row's sequence does, or fewer than L/2 of its bars are there. `threads`:
-    Python threads, each with one torch thread; None takes one a core. `device`: where the nets are.
+    NaN where the row's sequence starts before slot `begun` (None: the first of `slots`), or fewer than L/2 of its
+    bars are there. `threads`: Python threads, each with one torch thread; None takes one a core. `device`: where
+    the nets are.
     """
     out = np.full((len(nets), len(X)), np.nan, dtype=np.float32)
-    plan = sequences(context, slots)
+    if len(slots) == 0:
+        return out
+    plan = sequences(context, slots, int(slots[0]) if begun is None else begun)
     chunks = _chunks(plan, context.span, nets[0].cell.hidden_size, device)
     crops = Crops(X, context.span)
 
     def run(chunk: slice) -> None:
-        with torch.inference_mode():  # it holds for one thread only
+        # both hold for one thread only; TF32 would cost three digits
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
             x = torch.from_numpy(crops[plan.first[chunk]]).to(device)  # (B, W, F)
             rows = plan.rows(chunk)
             for member, net in enumerate(nets):

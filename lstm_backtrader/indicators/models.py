@@ -13,7 +13,7 @@ from lstm_backtrader.candles import COLUMNS, Bars
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.cache import cached_forecast
 from lstm_backtrader.forecast.description import DescribedModel
-from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS, Manifest, read_manifest, read_weights
+from lstm_backtrader.forecast.manifest import Manifest, file_stamps, read_manifest, read_weights
 from lstm_backtrader.forecast.protocol import Forecaster, ForecastPoint, ForecastStream
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def as_forecaster(model: object) -> Forecaster:
     """
     if isinstance(model, str | Path):
         folder = Path(model).resolve()
-        return _model_file(folder, _stamp(folder / MANIFEST), _stamp(folder / WEIGHTS))
+        return _model_file(folder, file_stamps(folder))
     if isinstance(model, Forecaster) and not isinstance(model, type):
         return model
     raise ConfigError(
@@ -83,15 +83,7 @@ def predict(forecaster: Forecaster, candles: pd.DataFrame) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=16)
-def _model_file(folder: Path, *stamps: tuple[int, int]) -> ModelFile:
+def _model_file(folder: Path, stamps: tuple[tuple[int, int], ...]) -> ModelFile:
     manifest = read_manifest(folder)
     read_weights(folder, manifest)
     return ModelFile(manifest, folder)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Changes when the file does."""
-    if not path.is_file():
-        return (0, 0)
-    status = path.stat()
-    return (status.st_mtime_ns, status.st_size)
