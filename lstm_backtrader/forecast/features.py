@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import CodeType
 
 import numpy as np
@@ -59,7 +60,7 @@ class FeatureSpec:
                 f"not {', '.join(self.params) or 'none'}."
             ) from error
 
-    @property
+    @cached_property
     def memory(self) -> int:
         """Bars the feature reads, the current one included."""
         return FEATURES[self.name].memory(**self.params)
@@ -112,6 +113,17 @@ def make_features(bars: Bars, specs: Sequence[FeatureSpec]) -> NDArray[np.float3
     for column, spec in enumerate(specs):
         X[:, column] = spec.compute(bars)
     return X
+
+
+def newest_features(bars: Bars, specs: Sequence[FeatureSpec]) -> NDArray[np.float32]:
+    """(F,) float32: the last row of `make_features`, each feature from its own memory of bars alone."""
+    parts: dict[int, Bars] = {}
+    row = np.empty(len(specs), dtype=np.float32)
+    for column, spec in enumerate(specs):
+        if spec.memory not in parts:
+            parts[spec.memory] = bars.last(spec.memory)
+        row[column] = spec.compute(parts[spec.memory])[-1]
+    return row
 
 
 def longest_memory(specs: Sequence[FeatureSpec]) -> int:
@@ -195,14 +207,15 @@ def window_mean_std(values: Floats, span: int) -> tuple[Floats, Floats]:
     mean, std = np.full(len(values), np.nan), np.full(len(values), np.nan)
     if len(values) < span:
         return mean, std
-    windows = sliding_window_view(values, span)  # (T - span + 1, span), a view
+    is_one = len(values) == span  # live, bar by bar
+    windows = values[None] if is_one else sliding_window_view(values, span)  # (T - span + 1, span), a view
     chunk = max(1, 1_000_000 // span)
     for start in range(0, len(windows), chunk):
         part = windows[start : start + chunk]
-        centre = part.mean(axis=1)
+        centre = np.add.reduce(part, axis=1) / span  # what mean() does, for a third of its overhead
         rows = slice(span - 1 + start, span - 1 + start + len(part))
         mean[rows] = centre
-        std[rows] = np.sqrt(((part - centre[:, None]) ** 2).mean(axis=1))
+        std[rows] = np.sqrt(np.add.reduce((part - centre[:, None]) ** 2, axis=1) / span)
     return mean, std
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +21,9 @@ from lstm_backtrader.forecast.dataset import Scaler
 from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.features import make_features
 from lstm_backtrader.forecast.manifest import Manifest, file_stamps
-from lstm_backtrader.forecast.network import RecurrentNet, State, one_thread
+from lstm_backtrader.forecast.network import RecurrentNet, one_thread
 from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, NO_FORECAST, ForecastPoint
+from lstm_backtrader.forecast.step import EnsembleStep
 from lstm_backtrader.forecast.strided import strided_forecast
 
 _NS = 1_000_000_000
@@ -39,6 +41,8 @@ class LSTMForecaster(DescribedModel):
         super().__init__(manifest, name)
         self.nets = list(nets)
         self.device = find_device(device)
+        weights = [{name: part.numpy() for name, part in net.state_dict().items()} for net in self.nets]
+        self.step = EnsembleStep(weights, manifest.cell, manifest.layers)
         self.scaler = Scaler(manifest.scaler.mean, manifest.scaler.scale)
         self.step_ns = manifest.timeframe_s * _NS
 
@@ -87,6 +91,14 @@ class LSTMForecaster(DescribedModel):
         rows = np.flatnonzero(np.isfinite(X).all(axis=1))
         return rows, self.scaler.transform(X[rows]), bars.open_time[rows] // self.step_ns
 
+    def _point(self, members: NDArray[np.float32]) -> ForecastPoint:
+        """`_combine` for one bar (M,), without its overhead."""
+        values = [float(value) for value in members]
+        mean = math.fsum(values) / len(values)
+        spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+        z = mean / self.manifest.validation.residual_std
+        return ForecastPoint(mean, 0.5 * math.erfc(-z / math.sqrt(2)), spread)
+
     def _begun(self, bars: Bars) -> int | None:
         """The first slot that could have features."""
         return int(bars.open_time[self.memory - 1]) // self.step_ns if len(bars) >= self.memory else None
@@ -132,8 +144,7 @@ class LSTMStream:
             self._newest = self._committed
             return NO_FORECAST
         self._newest, members = self._committed.advance(X[-1], int(slots[-1]))
-        mean, prob_up, spread = model._combine(members[:, None])
-        return ForecastPoint(float(mean[0]), float(prob_up[0]), float(spread[0]))
+        return model._point(members)
 
     def _pack(self, bars: Bars, row: int) -> bytes:
         return np.array([bars[name][row] for name in self._model.columns]).tobytes()
@@ -147,7 +158,7 @@ class LSTMStream:
 
 
 class _Sequences:
-    """The sequences alive after a bar: where each started, bars it has seen, and its state in each net."""
+    """The sequences alive after a bar: where each started, bars it has seen, and the ensemble's state in it."""
 
     def __init__(
         self,
@@ -155,39 +166,35 @@ class _Sequences:
         begun: int | None,
         starts: list[int],
         seen: list[int],
-        states: list[State],
+        state: NDArray[np.float32],
     ) -> None:
         self.model = model
         self.begun = begun  # first slot that could have features; what starts before it is incomplete
         self.starts = starts
         self.seen = seen
-        self.states = states  # a net: (h, c), each (layers, len(starts), H)
+        self.state = state  # (parts, layers, M, n, H)
 
     @classmethod
     def none(cls, model: LSTMForecaster) -> _Sequences:
-        shape = (model.manifest.layers, 0, model.manifest.hidden)
-        parts = 2 if model.manifest.cell == "lstm" else 1
-        return cls(model, None, [], [], [tuple(torch.empty(shape) for _ in range(parts)) for _ in model.nets])
+        return cls(model, None, [], [], model.step.empty())
 
     @classmethod
     def of_history(
         cls, model: LSTMForecaster, X: NDArray[np.float32], slots: NDArray[np.int64], begun: int | None
     ) -> _Sequences:
         """Run every sequence alive at the last slot over its rows of X (N, F)."""
-        here = cls.none(model)
-        here.begun = begun
         if len(slots) == 0 or begun is None:
-            return here
-        here.starts = [start for start in model.context.alive(int(slots[-1])) if start >= begun]
-        firsts = [int(np.searchsorted(slots, start)) for start in here.starts]
-        here.seen = [len(slots) - first for first in firsts]
+            return cls(model, begun, [], [], model.step.empty())
+        starts = [start for start in model.context.alive(int(slots[-1])) if start >= begun]
+        firsts = [int(np.searchsorted(slots, start)) for start in starts]
+        states = [model.step.empty()]
         with one_thread(), torch.inference_mode():
             for first in firsts:
                 x = torch.from_numpy(X[first:])[None]  # (1, n, F)
-                for member, net in enumerate(model.nets):
-                    _, state = net(x)
-                    here.states[member] = _join(here.states[member], state)
-        return here
+                parts = [net(x)[1] for net in model.nets]  # M times (h, c), each (layers, 1, H)
+                stacked = [torch.stack(part, dim=1) for part in zip(*parts, strict=True)]  # (layers, M, 1, H)
+                states.append(torch.stack(stacked).numpy())
+        return cls(model, begun, starts, [len(slots) - first for first in firsts], np.concatenate(states, axis=3))
 
     def advance(self, x: NDArray[np.float32], slot: int) -> tuple[_Sequences, NDArray[np.float32]]:
         """One bar on: features (F,) at `slot` -> the sequences after it, forecasts of the nets (M,)."""
@@ -198,35 +205,16 @@ class _Sequences:
         kept = self.starts[dropped:]
         latest = kept[-1] if kept else begun - 1
         fresh = [start for start in alive if start > latest and start >= begun]
+        state = self.state[:, :, :, dropped:]
+        if fresh:
+            zeros = np.zeros((*state.shape[:3], len(fresh), state.shape[4]), np.float32)
+            state = np.concatenate([state, zeros], axis=3)
         starts = kept + fresh
         seen = [n + 1 for n in self.seen[dropped:]] + [1] * len(fresh)
-        forecasts = np.full(len(model.nets), np.nan, dtype=np.float32)
-        states = []
-        with one_thread(), torch.inference_mode():
-            batch = torch.from_numpy(x).expand(len(starts), 1, -1)  # (n, 1, F)
-            for member, net in enumerate(model.nets):
-                before = _resize(self.states[member], dropped, len(fresh))
-                if not starts:
-                    states.append(before)
-                    continue
-                y, after = net(batch, before)  # (n, 1)
-                states.append(after)
-                if starts[0] == alive[0] and 2 * seen[0] >= model.context.length:
-                    forecasts[member] = float(y[0, 0])
-        return _Sequences(model, begun, starts, seen, states), forecasts
-
-
-def _join(left: State, right: State) -> State:
-    return tuple(torch.cat([a, b], dim=1) for a, b in zip(left, right, strict=True))
-
-
-def _resize(state: State, dropped: int, fresh: int) -> State:
-    """Without its oldest `dropped` sequences, with `fresh` zero states behind."""
-    if dropped:
-        state = tuple(part[:, dropped:].contiguous() for part in state)
-    if fresh:
-        state = _join(state, tuple(part.new_zeros(part.shape[0], fresh, part.shape[2]) for part in state))
-    return state
+        forecasts, state = model.step.advance(x, state)
+        is_whole = bool(starts) and starts[0] == alive[0] and 2 * seen[0] >= model.context.length
+        first = forecasts[:, 0] if is_whole else np.full(len(model.nets), np.nan, dtype=np.float32)
+        return _Sequences(model, begun, starts, seen, state), first
 
 
 def find_device(device: Device) -> str:
