@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -30,9 +31,13 @@ class Scaler:
         mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
         return cls(tuple(mean.tolist()), tuple(np.where(std > 1e-12, std, 1.0).tolist()))
 
+    @cached_property
+    def _arrays(self) -> NDArray[np.float64]:
+        return np.array([self.mean, self.scale])
+
     def transform(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, F) -> (N, F)."""
-        scaled = (X - np.asarray(self.mean)) / np.asarray(self.scale)
+        scaled = (X - self._arrays[0]) / self._arrays[1]
         return np.asarray(np.clip(scaled, -SCALER_CLIP, SCALER_CLIP), dtype=np.float32)
 
 

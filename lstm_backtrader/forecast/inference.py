@@ -19,7 +19,7 @@ from lstm_backtrader.errors import ConfigError, TimeframeError
 from lstm_backtrader.forecast.artefact import load_artefact, pack_weights, save_artefact
 from lstm_backtrader.forecast.dataset import Scaler
 from lstm_backtrader.forecast.description import DescribedModel
-from lstm_backtrader.forecast.features import make_features
+from lstm_backtrader.forecast.features import make_features, newest_features
 from lstm_backtrader.forecast.manifest import Manifest, file_stamps
 from lstm_backtrader.forecast.network import RecurrentNet, one_thread
 from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, NO_FORECAST, ForecastPoint
@@ -139,11 +139,12 @@ class LSTMStream:
                 self._committed = self._rebuild(tail(model.warmup))
             self._time = time
         self._values = self._pack(recent, -1)
-        rows, X, slots = model._inputs(recent)
-        if len(rows) == 0 or rows[-1] != len(recent) - 1:  # a bar without features is skipped
+        row = newest_features(recent, model.specs)
+        if not np.isfinite(row).all():  # a bar without features is skipped
             self._newest = self._committed
             return NO_FORECAST
-        self._newest, members = self._committed.advance(X[-1], int(slots[-1]))
+        x = model.scaler.transform(row[None])[0]
+        self._newest, members = self._committed.advance(x, time // model.step_ns)
         return model._point(members)
 
     def _pack(self, bars: Bars, row: int) -> bytes:
