@@ -108,7 +108,7 @@ def test_predict_and_stream_say_what_the_module_says(module, candles):
     predicted = model.predict(candles)["forecast"].to_numpy()
 
     # then
-    first = 168  # the first bar with a volatility
+    first = 168 + CONTEXT - 1  # windows begin at the first bar with a volatility
     assert np.isnan(predicted[:first]).all()
     assert np.ptp(wanted[first:]) > 0.1
     np.testing.assert_allclose(predicted[first:], wanted[first:], rtol=0, atol=1e-6)
@@ -344,6 +344,7 @@ def test_calibration_measures_how_far_it_misses(candles_of):
 
     # then
     forecast, y = by_hand(Tutorial(), half), scaled_return(Bars.of(half), 1)
+    forecast[: 168 + CONTEXT - 1] = np.nan
     known = np.isfinite(forecast) & np.isfinite(y)
     validation = model.manifest.validation
     assert validation.residual_std == pytest.approx((y - forecast)[known].std(), abs=1e-6)
@@ -354,8 +355,8 @@ def test_calibration_measures_how_far_it_misses(candles_of):
     assert model.valid_from == half.index[-1] + pd.Timedelta("1h")  # the last label is of the bar before
 
 
-def test_what_is_given_is_not_measured(candles):
-    model = brought(Tutorial(), calibrate_on=candles, residual_std=0.7, threshold=0.3)
+def test_what_is_given_is_not_measured(candles_of):
+    model = brought(Tutorial(), calibrate_on=candles_of(400), residual_std=0.7, threshold=0.3)
     assert (model.manifest.validation.residual_std, model.threshold) == (0.7, 0.3)
     assert model.manifest.validation.ic is not None
 
@@ -388,5 +389,5 @@ def test_arguments_that_do_not_fit_are_refused(changes, error, message):
 
 
 def test_too_few_candles_to_calibrate_on_are_refused(candles):
-    with pytest.raises(DataError, match=r"calibrate_on holds 31 bars with forecast and label, 100 are needed"):
-        brought(Tutorial(), calibrate_on=candles.iloc[:200])
+    with pytest.raises(DataError, match=r"calibrate_on holds 12 bars with forecast and label, 100 are needed"):
+        brought(Tutorial(), calibrate_on=candles.iloc[:240])

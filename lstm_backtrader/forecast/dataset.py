@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -33,9 +34,13 @@ class Scaler:
         mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
         return cls(tuple(mean.tolist()), tuple(np.where(std > 1e-12, std, 1.0).tolist()))
 
+    @cached_property
+    def _arrays(self) -> NDArray[np.float64]:
+        return np.array([self.mean, self.scale])
+
     def transform(self, X: NDArray[FloatT]) -> NDArray[FloatT]:
         """(N, F) -> (N, F), of the same precision."""
-        scaled = (X - np.asarray(self.mean)) / np.asarray(self.scale)
+        scaled = (X - self._arrays[0]) / self._arrays[1]
         if self.clip is not None:
             scaled = np.clip(scaled, -self.clip, self.clip)
         return np.asarray(scaled, dtype=X.dtype)
