@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import backtrader as bt
 import pandas as pd
 
+from lstm_backtrader.candles import COLUMNS, KNOWN_COLUMNS
 from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.protocol import Forecaster
@@ -21,6 +24,8 @@ from lstm_backtrader.reporting.report import RunReport, report
 from lstm_backtrader.session import run
 from lstm_backtrader.strategies.baselines import BuyAndHold, SmaCross
 from lstm_backtrader.strategies.lstm_futures import LSTMFutures
+
+logger = logging.getLogger(__name__)
 
 Tick = Callable[[str, int, int], None]  # name of the run, bars done, bars in all
 
@@ -42,8 +47,23 @@ class BacktestConfig:
     allow_insample: bool = False
 
     def __post_init__(self) -> None:
-        if not self.cash > 0:
-            raise ConfigError(f"cash {self.cash:g} must be above 0, in the settlement coin.")
+        if not (self.cash > 0 and math.isfinite(self.cash)):
+            raise ConfigError(f"cash {self.cash:g} must be above 0 and finite. Give the start equity, say 10000.")
+        if not self.leverage >= 1:
+            raise ConfigError(
+                f"leverage {self.leverage:g} must be 1 or more. To use less of the equity, lower fraction."
+            )
+        if not 0 < self.fraction <= 1:
+            raise ConfigError(
+                f"fraction {self.fraction:g} must be in (0, 1]. It is the part of equity put to work."
+            )
+        for name in ("stop_loss", "take_profit", "trailing"):
+            distance = getattr(self, name)
+            if not 0 <= distance < 1:
+                raise ConfigError(
+                    f"{name.replace('_', '-')} {distance:g} must be in [0, 1). "
+                    f"It is a fraction of the price: 0.02 is 2 %."
+                )
         if self.fee_bps is not None and not 0 <= self.fee_bps < 1000:
             raise ConfigError(f"fee-bps {self.fee_bps:g} is outside 0 to 1000. 5 is 0.05 % a side.")
 
@@ -71,13 +91,16 @@ def backtest(
     """Trade `model` on the candles from `begin` to before `end`, and write its report to `out`.
 
     `begin` defaults to the first bar the model may forecast; bars before it serve as warm-up and are never
-    traded. BuyAndHold at 1x and SmaCross at the same leverage are run on the same account and shown beside
-    it. `inputs` (name -> SHA-256) goes into metrics.json. `tick` is called while a run goes on.
+    traded. Where there are too few of them, it moves to the end of the warm-up. BuyAndHold at 1x and SmaCross at
+    the same leverage trade the same bars on the same account and are shown beside it. `inputs` (name -> SHA-256)
+    goes into metrics.json. `tick` is called while a run goes on.
     Raises `ConfigError` and `DataError` for options and spans that cannot be traded.
     """
     config = config or BacktestConfig()
     forecaster = as_forecaster(model)
+    candles = candles[_columns_read(candles, forecaster)]
     begin = _first_bar(candles, forecaster, begin, config.allow_insample)
+    begin = _after_warm_up(candles, forecaster.warmup, begin)
     traded = _span(candles, forecaster.warmup, begin, end)
     bars_before = int((traded.index < begin).sum())
 
@@ -101,7 +124,7 @@ def backtest(
         trailing_price_pct=config.trailing,
     )
     baselines: dict[str, object] = {"buy and hold 1x, after costs": account(BuyAndHold, leverage=1.0)}
-    if bars_before >= _SLOWEST_BASELINE:
+    if bars_before >= _SLOWEST_BASELINE - 1:
         baselines[f"SMA cross {config.leverage:g}x"] = account(SmaCross)
     parameters = {"model": getattr(forecaster, "name", type(forecaster).__name__), **asdict(config)}
     return report(results, out, title=title, baselines=baselines, parameters=parameters, inputs=inputs)
@@ -111,6 +134,12 @@ def file_sha256(path: str | Path) -> str:
     """SHA-256 of a file's bytes."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _columns_read(candles: pd.DataFrame, forecaster: Forecaster) -> list[str]:
+    """Those of the account and the model; others need not even be possible names of lines."""
+    read = {*KNOWN_COLUMNS, *getattr(forecaster, "columns", COLUMNS)}
+    return [name for name in candles.columns if name in read]
 
 
 def _first_bar(
@@ -125,6 +154,20 @@ def _first_bar(
             f"({begin:%Y-%m-%d %H:%M}). Give later data, or a model trained on less of it."
         )
     return begin
+
+
+def _after_warm_up(candles: pd.DataFrame, warmup: int, begin: pd.Timestamp) -> pd.Timestamp:
+    """`begin`, or the last bar of the warm-up where the data hold less before it."""
+    if len(candles) < warmup:
+        raise DataError(f"{len(candles)} bars are too few for a warm-up of {warmup}. Give more history.")
+    earliest = candles.index[max(warmup, 1) - 1]
+    if begin < earliest:
+        logger.warning(
+            "trading begins at %s UTC, after a warm-up of %d bars; give more history to begin earlier",
+            f"{earliest:%Y-%m-%d %H:%M}",
+            warmup,
+        )
+    return max(begin, earliest)
 
 
 def _span(candles: pd.DataFrame, warmup: int, begin: pd.Timestamp, end: pd.Timestamp | None) -> pd.DataFrame:

@@ -1,5 +1,9 @@
 """How the forecasts of a history are computed changes none of them: segments, threads, device, numpy or torch."""
 
+import multiprocessing
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -145,6 +149,43 @@ def test_the_newest_row_of_features_is_the_last_of_all(tiny_model, fresh_market)
 
 def test_features_of_too_few_bars_are_missing(tiny_model, fresh_market):
     assert np.isnan(newest_features(Bars.of(fresh_market).last(50), tiny_model.specs)).any()
+
+
+_LOAD_AND_PREDICT_AFTER_A_FORK = """
+import faulthandler, multiprocessing, sys
+import pandas as pd
+import torch
+from lstm_backtrader.forecast.artefact import load_artefact
+from lstm_backtrader.forecast.inference import LSTMForecaster
+
+def predict():
+    faulthandler.dump_traceback_later(15, exit=True)  # or a hanging child would outlive the test
+    LSTMForecaster(*load_artefact(sys.argv[1])).predict(candles)
+
+candles = pd.read_parquet(sys.argv[2])
+torch.set_num_threads(2)
+torch.linalg.qr(torch.randn(500, 500))  # the user's own torch has started its threads
+child = multiprocessing.get_context("fork").Process(target=predict)
+child.start()
+child.join()
+sys.exit(child.exitcode)
+"""
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
+def test_a_forked_child_loads_and_predicts_although_torch_had_threads(tiny_artefact, candles_of, tmp_path):
+    """Backtrader's `optstrategy` forks; a child that enters torch's pool of threads hangs forever."""
+    # given
+    candles_of(3000).assign(news=0.0).to_parquet(tmp_path / "candles.parquet")
+
+    # when
+    arguments = [str(tiny_artefact), str(tmp_path / "candles.parquet")]
+    result = subprocess.run(
+        [sys.executable, "-c", _LOAD_AND_PREDICT_AFTER_A_FORK, *arguments], capture_output=True, text=True
+    )
+
+    # then
+    assert result.returncode == 0, result.stderr
 
 
 # --- device -------------------------------------------------------------------------------------------------

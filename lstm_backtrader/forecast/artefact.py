@@ -14,7 +14,7 @@ from safetensors.torch import save as save_tensors
 
 from lstm_backtrader.errors import ModelError
 from lstm_backtrader.forecast.manifest import INPUTS_KEY, MANIFEST, WEIGHTS, Manifest, read_manifest, read_weights
-from lstm_backtrader.forecast.network import RecurrentNet
+from lstm_backtrader.forecast.network import RecurrentNet, one_thread
 
 
 def pack_weights(nets: dict[int, RecurrentNet], inputs_sha256: str) -> tuple[bytes, str]:
@@ -77,7 +77,8 @@ def load_artefact(directory: str | Path) -> tuple[Manifest, list[RecurrentNet]]:
         tensors = load_tensors(packed)
     except SafetensorError as error:
         raise ModelError(f"{folder / WEIGHTS} is no safetensors file ({error}). Train the model again.") from error
-    return manifest, [_build(manifest, tensors, seed, folder) for seed in manifest.seeds]
+    with one_thread():
+        return manifest, [_build(manifest, tensors, seed, folder) for seed in manifest.seeds]
 
 
 def _build(manifest: Manifest, tensors: dict[str, torch.Tensor], seed: int, folder: Path) -> RecurrentNet:

@@ -113,7 +113,9 @@ class LSTMForecaster(DescribedModel):
         """(M, T) -> mean, probability of a positive label, standard deviation over members: (T,) each."""
         mean = members.mean(axis=0)
         z = torch.from_numpy(mean / self.manifest.validation.residual_std)
-        return mean, torch.special.ndtr(z).numpy(), members.std(axis=0)
+        with one_thread():
+            prob_up = torch.special.ndtr(z).numpy()
+        return mean, prob_up, members.std(axis=0)
 
 
 class LSTMStream:

@@ -1,0 +1,75 @@
+"""One call from candles to a report: which bars are traded, by which rules, beside which baselines."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from lstm_backtrader.backtesting import BacktestConfig, backtest
+from lstm_backtrader.errors import ConfigError, DataError
+
+
+def test_without_history_before_it_every_run_begins_after_the_warm_up(
+    candles_of, fixed_forecaster, tmp_path, caplog
+):
+    # given
+    candles = candles_of(400)
+
+    # when
+    written = backtest(candles, fixed_forecaster(warmup=200), tmp_path, begin=candles.index[10])
+
+    # then
+    assert written.equity.index[0] == candles.index[199]
+    held = written.metrics["baselines"]["buy and hold 1x, after costs"]
+    fill, last = candles["open"].iloc[200], candles["close"].iloc[-1]
+    size = 0.95 * 10_000 / candles["close"].iloc[199]
+    assert held["final_equity"] == pytest.approx(10_000 + size * (last - fill) - size * fill * 0.0005)
+    assert f"trading begins at {candles.index[199]:%Y-%m-%d %H:%M} UTC, after a warm-up of 200 bars" in caplog.text
+
+
+def test_history_before_the_first_bar_is_warm_up_and_nothing_is_said(
+    candles_of, fixed_forecaster, tmp_path, caplog
+):
+    candles = candles_of(400)
+    written = backtest(candles, fixed_forecaster(warmup=200), tmp_path, begin=candles.index[199])
+    assert written.equity.index[0] == candles.index[199]
+    assert "warm-up" not in caplog.text
+
+
+def test_fewer_bars_than_the_warm_up_are_refused_with_both_figures(candles_of, fixed_forecaster, tmp_path):
+    with pytest.raises(DataError, match=r"150 bars .* a warm-up of 200"):
+        backtest(candles_of(150), fixed_forecaster(warmup=200), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_columns_that_nobody_reads_do_not_stand_in_the_way(candles_of, fixed_forecaster, tmp_path):
+    candles = candles_of(300).assign(**{"quote volume": 1.0, "class": 2.0, "funding_rate": 0.0001})
+    written = backtest(candles, fixed_forecaster(warmup=10), tmp_path)
+    assert written.metrics["account"]["funding"] < 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cash": math.inf}, "cash inf must be above 0 and finite"),
+        ({"cash": math.nan}, "cash nan must be above 0 and finite"),
+        ({"leverage": 0.0}, "leverage 0 must be 1 or more"),
+        ({"leverage": math.nan}, "leverage nan must be 1 or more"),
+        ({"fraction": 1.5}, r"fraction 1.5 must be in \(0, 1\]"),
+        ({"stop_loss": 2.0}, r"stop-loss 2 must be in \[0, 1\). It is a fraction of the price: 0.02 is 2 %"),
+        ({"take_profit": -0.1}, "take-profit -0.1 must be in"),
+        ({"trailing": math.nan}, "trailing nan must be in"),
+        ({"fee_bps": -1.0}, "fee-bps -1 is outside 0 to 1000"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_under_the_name_it_was_typed(options, message):
+    with pytest.raises(ConfigError, match=message):
+        BacktestConfig(**options)
+
+
+def test_the_end_is_excluded_and_nothing_is_traded_before_the_begin(candles_of, fixed_forecaster, tmp_path):
+    candles = candles_of(300)
+    begin, end = pd.Timestamp("2024-01-05", tz="UTC"), pd.Timestamp("2024-01-08", tz="UTC")
+    written = backtest(candles, fixed_forecaster(warmup=10), tmp_path, begin=begin, end=end)
+    assert (written.equity.index[0], written.equity.index[-1]) == (begin, end - pd.Timedelta("1h"))
+    assert written.trades["entry_time"].min() > begin
