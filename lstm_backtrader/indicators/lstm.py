@@ -33,11 +33,12 @@ class LSTMSignal(bt.Indicator):
 
     `model`: directory of an artefact, or any `Forecaster`. `threshold`: None takes the model's own.
     `allow_insample`: forecast also bars the model was trained on, which says nothing about the future.
-    `stamps`: whether the data labels bars by their "open" or "close".
+    `stamps`: whether the data labels bars by their "open" or "close". None takes the open, and the close where
+    Backtrader's own `resampledata` made the bars; `lstm_backtrader.resample` and `replay` need no word.
     """
 
     lines = ("signal", *FORECAST_COLUMNS)
-    params = (("model", None), ("threshold", None), ("allow_insample", False), ("stamps", "open"))
+    params = (("model", None), ("threshold", None), ("allow_insample", False), ("stamps", None))
     plotinfo = {"subplot": True, "plothlines": [0.0]}
     plotlines = {"prob_up": {"_plotskip": True}, "spread": {"_plotskip": True}}
 
