@@ -72,6 +72,8 @@ class LongerBars:
 class Follower(bt.feed.DataClone):
     """A feed that reads the candles of another one of the run, extra lines included."""
 
+    _dlen: int  # candles of the other feed taken so far
+
     @classmethod
     def of(cls, data: Feed) -> Any:
         """A follower of `data`, of a class that has its lines."""
@@ -79,9 +81,19 @@ class Follower(bt.feed.DataClone):
         kind: Any = cls  # Backtrader's classes have no types
         return with_lines(kind, extra)(dataname=data)
 
+    def next(self, datamaster: Feed | None = None, ticks: bool = True) -> Any:
+        """Take the other feed's new candle at every step, a step that delivers an earlier bar included."""
+        if len(self.data) > self._dlen:
+            self._dlen = len(self.data)
+            self._add2stack([line[0] for line in self.data.lines.itersize()], stash=True)
+        return super().next(datamaster, ticks)
+
     def advance(self, size: int = 1, datamaster: Feed | None = None, ticks: bool = True) -> None:
         """Deliver a bar again that was held back; Backtrader's own clone counts a new candle here, and loses it."""
         super(bt.feed.DataClone, self).advance(size, datamaster, ticks=ticks)
+
+    def _load(self) -> bool:
+        return False  # `next` has taken what there is
 
 
 def _seconds(days: float) -> int:

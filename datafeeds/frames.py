@@ -109,6 +109,10 @@ class CandleFeed(bt.feed.DataBase, metaclass=_LinesFromColumns):
         self._row += 1
         return True
 
+    def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
+        """With `exactbars`: keep one bar more beside other datas, as the newest may be given back."""
+        super().qbuffer(savemem, replaying or len(self._env.datas) > 1)
+
     def rewind(self, size: int = 1) -> None:
         """Give back a bar that is later than those of other datas, to deliver it again.
 
