@@ -32,7 +32,7 @@ def by_pandas(candles, timeframe):
     return candles.resample(timeframe.replace("m", "min")).agg(rules).dropna(subset="open")
 
 
-class Watcher(bt.Strategy):
+class StepWatcher(bt.Strategy):
     """Notes at each step the newest bar of every data: its lines, its length and the step's time."""
 
     def __init__(self):
@@ -49,7 +49,7 @@ class Watcher(bt.Strategy):
 
 
 def watch(cerebro, **mode):
-    cerebro.addstrategy(Watcher)
+    cerebro.addstrategy(StepWatcher)
     return cerebro.run(**mode)[0]
 
 
@@ -348,7 +348,7 @@ def test_a_feed_that_does_not_know_its_bars_is_refused(candles_of):
 # --- feeds whose history nobody has -------------------------------------------------------------------------
 
 
-class QueueFeed(bt.feed.DataBase):
+class ArrivingFeed(bt.feed.DataBase):
     """Candles from a queue; None in it ends the feed, an empty one is a moment without news."""
 
     lines = ("funding_rate",)
@@ -375,7 +375,7 @@ class QueueFeed(bt.feed.DataBase):
 
 
 def live(candles, minutes=5):
-    return QueueFeed(candles, timeframe=bt.TimeFrame.Minutes, compression=minutes)
+    return ArrivingFeed(candles, timeframe=bt.TimeFrame.Minutes, compression=minutes)
 
 
 @pytest.mark.parametrize("beside", [False, True])

@@ -56,6 +56,7 @@ class LSTMSignal(bt.Indicator):
         self._stream = self.forecaster.stream()
         self._suppressed: set[int] = set()
         self._forecast_at: dict[int, float] = {}
+        self._has_warned = False
         self.addminperiod(self.forecaster.warmup)
 
     def _plotlabel(self) -> list[str]:
@@ -116,7 +117,12 @@ class LSTMSignal(bt.Indicator):
         self._forecast_at = dict(zip(times[known].tolist(), forecast[known].tolist(), strict=True))
         if self._suppressed:
             logger.info("%s", self.suppression())
-        if not self._forecast_at:
+        self.warn_of_none()
+
+    def warn_of_none(self) -> None:
+        """Log a warning if no bar has a forecast, once; `lstm_backtrader.run` asks after a run bar by bar."""
+        if not self._forecast_at and not self._has_warned:
+            self._has_warned = True
             logger.warning("no bar has a forecast. %s", self.suppression())
 
     def _validity(self) -> tuple[str, str]:
@@ -133,7 +139,12 @@ class LSTMSignal(bt.Indicator):
                 f"Backtest later bars, or pass allow_insample=True to see its fit."
             )
         bars = max(len(self.data), self.data.buflen())  # in `once` none has been delivered yet
-        return f"{bars} bars are too few, the warm-up takes {self.forecaster.warmup}. Give more history."
+        if bars < self.forecaster.warmup:
+            return f"{bars} bars are too few, the warm-up takes {self.forecaster.warmup}. Give more history."
+        return (
+            f"The {bars} bars are enough for the warm-up of {self.forecaster.warmup}, but {self.tape.missing()} "
+            f"are missing between them, or columns hold NaN. Fill the gaps at their source."
+        )
 
     def forecast_summary(self, start: pd.Timestamp | None = None) -> dict[str, float | int | str | None]:
         """What the report says of the forecasts from `start` on (UTC; None: all).

@@ -85,10 +85,10 @@ def _place_grouped(data: Feed, grouping: Any, step_s: int, stamps: Stamps | None
 
 
 def _keeps_apart(data: Feed, grouping: Any) -> bool:
-    """Whether `boundoff` moves open stamps into their own bar, and none out of it."""
+    """Whether `boundoff` moves open stamps into their own bar, and none to its edge, where they keep their time."""
     unit = 60 if grouping.p.timeframe == bt.TimeFrame.Minutes else 1
     base_s = pace_s(data.data if data._clone else data) or 0
-    return bool(0 < grouping.p.boundoff * unit <= base_s)
+    return bool(0 < grouping.p.boundoff * unit < base_s)
 
 
 def _check_replayed(made_s: int, step_s: int) -> None:

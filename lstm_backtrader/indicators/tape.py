@@ -57,6 +57,12 @@ class Tape:
         columns = {name: np.array(line.get(size=n)) for name, line in self.lines.items()}
         return Bars(self._open_time(stamps), columns)
 
+    def missing(self) -> int:
+        """Bars that are not there between the first and the last of those in memory."""
+        stamps = np.array(self.data.lines.datetime.array, dtype=np.float64)[: self.data.buflen()]
+        slots = np.unique(self._open_time(stamps) // (self.step_s * _NS))
+        return int(slots[-1] - slots[0] + 1 - len(slots)) if len(slots) else 0
+
     def now(self) -> int:
         """Open time of the current bar in nanoseconds."""
         self._check_once()
