@@ -257,8 +257,8 @@ def test_an_hourly_forecast_is_not_known_before_the_hour_is_over(untrained_model
 @settings(max_examples=40)
 @given(
     begin=st.integers(0, 60),
-    n=st.integers(1, 120),
-    share=st.sampled_from([0.0, 0.02, 0.3]),
+    n=st.integers(12, 120),
+    share=st.sampled_from([0.0, 0.02, 0.15]),
     seed=st.integers(0, 99),
     mode=st.sampled_from(sorted(MODES)),
     options=st.sampled_from([{}, {"stride": 1}, {"stride": 12, "layers": 2}, {"cell": "rnn"}]),
@@ -268,8 +268,6 @@ def test_predict_stream_and_indicator_say_the_same(
 ):
     model = untrained_model(**options)
     candles = holed(candles_of(200), seed, share).iloc[begin : begin + n]
-    if len(candles) < 2:
-        return
     wanted = said(model, candles)
     cerebro = new_cerebro()
     cerebro.adddata(lbt.CandleFeed(candles, timeframe=bt.TimeFrame.Minutes, compression=60))
@@ -417,7 +415,7 @@ def test_optimisation_in_other_processes_neither_hangs_nor_differs(tiny_artefact
     )
     script = tmp_path / "optimise.py"
     script.write_text(code)
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
