@@ -82,12 +82,14 @@ def load_artefact(directory: str | Path) -> tuple[Manifest, list[RecurrentNet]]:
 
 def _build(manifest: Manifest, tensors: dict[str, torch.Tensor], seed: int, folder: Path) -> RecurrentNet:
     net = RecurrentNet(len(manifest.features), manifest.hidden, manifest.layers, manifest.cell)
+    net = net.to(getattr(torch, manifest.precision))
     prefix = f"seed{seed}."
     mine = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     try:
         net.load_state_dict(mine)
     except RuntimeError as error:
         raise ModelError(
-            f"{folder / WEIGHTS}: the tensors of seed {seed} are not those {MANIFEST} describes. Train the model again."
+            f"{folder / WEIGHTS}: the tensors of seed {seed} are not those {MANIFEST} describes. "
+            f"Train the model again."
         ) from error
     return net.eval()
