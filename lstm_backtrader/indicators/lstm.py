@@ -39,8 +39,8 @@ class LSTMSignal(bt.Indicator):
 
     lines = ("signal", *FORECAST_COLUMNS)
     params = (("model", None), ("threshold", None), ("allow_insample", False), ("stamps", None))
-    plotinfo = {"subplot": True, "plothlines": [0.0]}
-    plotlines = {"prob_up": {"_plotskip": True}, "spread": {"_plotskip": True}}
+    plotinfo = {"subplot": True, "plotname": "LSTM"}
+    plotlines = {name: {"_plotskip": True} for name in ("signal", "prob_up", "spread")}  # the thresholds show it
 
     def __init__(self) -> None:
         self.forecaster = as_forecaster(self.p.model)
@@ -60,7 +60,10 @@ class LSTMSignal(bt.Indicator):
         self.addminperiod(self.forecaster.warmup)
 
     def _plotlabel(self) -> list[str]:
-        return [getattr(self.forecaster, "name", type(self.forecaster).__name__), f"{self.threshold:g}"]
+        return [getattr(self.forecaster, "name", type(self.forecaster).__name__), f"{self.threshold:.3g}"]
+
+    def _plotinit(self) -> None:
+        self.plotinfo.plothlines = sorted({-self.threshold, self.threshold})
 
     def prenext(self) -> None:
         self.l.signal[0] = 0.0
