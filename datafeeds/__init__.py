@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lstm_backtrader.datafeeds.frames import CandleFeed
+    from lstm_backtrader.datafeeds.grouping import resample_candles
     from lstm_backtrader.datafeeds.synthetic import synthetic_market
 
 _HOME = {
     "CandleFeed": "lstm_backtrader.datafeeds.frames",
+    "resample_candles": "lstm_backtrader.datafeeds.grouping",
     "synthetic_market": "lstm_backtrader.datafeeds.synthetic",
 }
 
 __all__ = [
     "CandleFeed",
+    "resample_candles",
     "synthetic_market",
 ]
 

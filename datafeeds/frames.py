@@ -19,15 +19,12 @@ from numpy.typing import NDArray
 from lstm_backtrader.candles import COLUMNS, bar_seconds, open_times, show_time
 from lstm_backtrader.errors import DataError
 
+from .pace import backtrader_length, late_s
+
 _EPOCH_DAY = 719_163  # 1970-01-01 in Backtrader's count of days
 _US_PER_DAY = 86_400_000_000
+_NS = 1_000_000_000
 _LINE_OF = {"open_interest": "openinterest"}  # our column -> Backtrader's line; all others keep their name
-_LENGTHS = (  # seconds, longest first
-    (bt.TimeFrame.Weeks, 604_800),
-    (bt.TimeFrame.Days, 86_400),
-    (bt.TimeFrame.Minutes, 60),
-    (bt.TimeFrame.Seconds, 1),
-)
 
 
 class _LinesFromColumns(bt.feed.MetaAbstractDataBase):
@@ -38,7 +35,7 @@ class _LinesFromColumns(bt.feed.MetaAbstractDataBase):
 
     def doprenew(cls, candles: object = None, **params: object) -> tuple[type, tuple[()], dict[str, object]]:  # noqa: N805 - a metaclass
         table = _checked(params.get("dataname") if candles is None else candles)
-        return _with_lines(cls, _extra_lines(cls, table)), (), {**params, "dataname": table}
+        return with_lines(cls, _extra_lines(cls, table)), (), {**params, "dataname": table}
 
 
 class CandleFeed(bt.feed.DataBase, metaclass=_LinesFromColumns):
@@ -53,24 +50,30 @@ class CandleFeed(bt.feed.DataBase, metaclass=_LinesFromColumns):
     `feed_params`: Backtrader's feed parameters (`fromdate`, `todate`, `name`, ...). `timeframe` and
     `compression` default to the bar length measured from the stamps, `name` to `candles.attrs["symbol"]`.
 
-    Backtrader resamples and replays the seven standard lines only: the extra lines are NaN in a resampled
-    feed and stale in a replayed one. Read them from a feed that is neither.
+    Beside feeds of shorter bars in the same run `datetime` lies behind the open, or the bar would be seen before
+    its end (`lstm_backtrader.datafeeds.pace`). For longer bars of the same candles use
+    `lstm_backtrader.resample` or `replay`: Backtrader's own carry the seven standard lines only, so that the
+    extra lines are NaN in a resampled feed and stale in a replayed one.
 
     Raises `DataError` where the table breaks the contract.
     """
 
-    params = (("timeframe", None), ("compression", None))
+    params: tuple[tuple[str, object], ...] = (("timeframe", None), ("compression", None))
 
     def __init__(self, candles: pd.DataFrame | None = None, **feed_params: object) -> None:
         # both arrive as parameters; the signature is for the reader
         super().__init__()
         self._table: NDArray[np.float64] = np.empty((0, 0))
         self._row = 0
+        self._is_preloaded = False
         self.p.name = self.p.name or str(self.p.dataname.attrs.get("symbol", ""))
         if self.p.timeframe is None:
             self.p.timeframe, measured = _timeframe(self.p.dataname)
             self.p.compression = self.p.compression or measured
         self.p.compression = self.p.compression or 1
+        # a length declared by the user may serve a plot; three bars measure it, two may hold a gap
+        times = open_times(self.p.dataname.index)
+        self.bar_s: int | None = bar_seconds(times) if len(times) > 2 else None
 
     def reset(self) -> None:
         for line in self.lines.itersize():
@@ -79,11 +82,16 @@ class CandleFeed(bt.feed.DataBase, metaclass=_LinesFromColumns):
 
     def start(self) -> None:
         super().start()
-        self._table = _line_table(self.p.dataname, self.getlinealiases())
+        self._table = self._lines_of(self.p.dataname)
         self._row = 0
+        self._is_preloaded = False
+
+    def _lines_of(self, candles: pd.DataFrame) -> NDArray[np.float64]:
+        return _line_table(candles, self.getlinealiases(), late_s(self))
 
     def preload(self) -> None:
         """Fill every line at once; bar by bar where a filter, a time zone or a date range has a say."""
+        self._is_preloaded = True
         if self._filters or self._tzinput or np.isfinite([self.fromdate, self.todate]).any():
             super().preload()
             return
@@ -101,6 +109,21 @@ class CandleFeed(bt.feed.DataBase, metaclass=_LinesFromColumns):
         self._row += 1
         return True
 
+    def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
+        """With `exactbars`: keep one bar more beside other datas, as the newest may be given back."""
+        super().qbuffer(savemem, replaying or len(self._env.datas) > 1)
+
+    def rewind(self, size: int = 1) -> None:
+        """Give back a bar that is later than those of other datas, to deliver it again.
+
+        Not preloaded, it is loaded again: where `exactbars` keeps a few bars only, Backtrader would lose it.
+        """
+        if self._is_preloaded or self._filters:
+            super().rewind(size)
+            return
+        self._row -= size
+        self.backwards(size, force=True)
+
     def __reduce__(self) -> tuple[object, ...]:
         # a class made at run time cannot be found by name in another process; it is made again there
         base, lines = vars(type(self)).get("_made_from", (type(self), ()))
@@ -108,7 +131,7 @@ class CandleFeed(bt.feed.DataBase, metaclass=_LinesFromColumns):
 
 
 @cache
-def _with_lines(base: Any, lines: tuple[str, ...]) -> Any:
+def with_lines(base: Any, lines: tuple[str, ...]) -> Any:
     """`base` with more lines; Any because Backtrader's classes have no types."""
     if not lines:
         return base
@@ -121,17 +144,17 @@ def _with_lines(base: Any, lines: tuple[str, ...]) -> Any:
 
 
 def _blank_feed(base: Any, lines: tuple[str, ...]) -> object:
-    cls = _with_lines(base, lines)
+    cls = with_lines(base, lines)
     return cls.__new__(cls)
 
 
-def _line_table(candles: pd.DataFrame, lines: tuple[str, ...]) -> NDArray[np.float64]:
-    """(T, lines) values in the order of `lines`; NaN where the table has no such column."""
+def _line_table(candles: pd.DataFrame, lines: tuple[str, ...], lateness_s: int) -> NDArray[np.float64]:
+    """(T, lines) values in the order of `lines`, stamped late; NaN where the table has no such column."""
     columns = {_LINE_OF.get(name, name): candles[name] for name in candles.columns}
     table = np.full((len(candles), len(lines)), np.nan)
     for j, line in enumerate(lines):
         if line == "datetime":
-            table[:, j] = _day_numbers(open_times(candles.index))
+            table[:, j] = _day_numbers(open_times(candles.index) + lateness_s * _NS)
         elif line in columns:
             table[:, j] = columns[line].to_numpy(np.float64, na_value=np.nan)
     return table
@@ -150,10 +173,9 @@ def _day_numbers(open_time: NDArray[np.int64]) -> NDArray[np.float64]:
 def _timeframe(candles: pd.DataFrame) -> tuple[int, int]:
     """Measured bar length in Backtrader's terms: 14400 s is (Minutes, 240)."""
     seconds = bar_seconds(open_times(candles.index))
-    for timeframe, length in _LENGTHS:
-        if seconds and seconds % length == 0:
-            return timeframe, seconds // length
-    raise DataError("the stamps are less than a second apart. Bars of a second or longer are needed.")
+    if not seconds:
+        raise DataError("the stamps are less than a second apart. Bars of a second or longer are needed.")
+    return backtrader_length(seconds)
 
 
 def _checked(candles: object) -> pd.DataFrame:

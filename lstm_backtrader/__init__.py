@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lstm_backtrader import datafeeds, strategies
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
+    from lstm_backtrader.datafeeds.resample import replay, resample
     from lstm_backtrader.forecast.foreign import from_module
     from lstm_backtrader.forecast.inference import load_model
     from lstm_backtrader.forecast.training import TrainConfig, train
@@ -31,8 +32,10 @@ _HOME = {
     "instrument": "lstm_backtrader.session",
     "load_model": "lstm_backtrader.forecast.inference",
     "read_candles": "lstm_backtrader.candle_files",
+    "replay": "lstm_backtrader.datafeeds.resample",
     "report": "lstm_backtrader.reporting.report",
     "report_from_equity": "lstm_backtrader.reporting.report",
+    "resample": "lstm_backtrader.datafeeds.resample",
     "run": "lstm_backtrader.session",
     "train": "lstm_backtrader.forecast.training",
 }
@@ -48,8 +51,10 @@ __all__ = [
     "instrument",
     "load_model",
     "read_candles",
+    "replay",
     "report",
     "report_from_equity",
+    "resample",
     "run",
     "strategies",
     "train",

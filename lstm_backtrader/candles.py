@@ -9,6 +9,7 @@ settled), `open_interest`, and event columns of the user's own. Missing bars are
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lstm_backtrader.errors import DataError
+from lstm_backtrader.errors import ConfigError, DataError
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
@@ -135,6 +136,20 @@ def format_timeframe(seconds: int) -> str:
         if seconds >= size and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def timeframe_seconds(timeframe: str) -> int:
+    """Bar length in the venues' notation, in seconds. Raises `ConfigError` for any other.
+
+    >>> timeframe_seconds("1h"), timeframe_seconds("15m"), timeframe_seconds("1D")
+    (3600, 900, 86400)
+    """
+    match = re.fullmatch(r"([1-9]\d*)([Ddhms])", timeframe)
+    if match is None:
+        raise ConfigError(
+            f"timeframe {timeframe!r} is unknown. Write a number and D, h, m or s: '15m', '1h', '1D'."
+        )
+    return int(match[1]) * {**dict(_UNITS), "d": 86_400}[match[2]]
 
 
 def show_time(stamp: int) -> str:

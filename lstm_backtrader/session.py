@@ -8,6 +8,7 @@ from typing import Any
 import backtrader as bt
 
 from lstm_backtrader.errors import DataError, ReportError
+from lstm_backtrader.indicators.lstm import LSTMSignal
 from lstm_backtrader.reporting.recorder import RunRecorder
 
 
@@ -39,6 +40,8 @@ def run(
     except IndexError as error:
         _explain_short_data(cerebro, error)
         raise
+    for strategy in cerebro.runningstrats:
+        _warn_of_no_forecast(strategy)
     if report is not None:
         from lstm_backtrader.reporting.report import (
             report as write_report,
@@ -46,6 +49,15 @@ def run(
 
         write_report(results, report, title=title)
     return results
+
+
+def _warn_of_no_forecast(owner: Any) -> None:
+    """Bar by bar an indicator never knows that its last bar has come, so it is asked afterwards."""
+    for indicator in owner.getindicators():
+        if isinstance(indicator, LSTMSignal):
+            indicator.warn_of_none()
+        elif isinstance(indicator, bt.Indicator):
+            _warn_of_no_forecast(indicator)
 
 
 def _explain_short_data(cerebro: bt.Cerebro, error: IndexError) -> None:

@@ -517,11 +517,12 @@ def test_a_second_run_starts_clean():
 
 
 def test_a_slower_data_is_not_played_twice():
-    fast = candles(*[CALM] * 8)
+    fast = candles(*[CALM] * 11)
     slow = candles((100, 101, 99, 100), (100, 108, 99, 107), funding_rate=[0.001, 0.001])
     slow.index = fast.index[[0, 4]]
-    script = {0: lambda s: s.buy(data=s.data1, size=10)}
-    script[4] = lambda s: s.sell(data=s.data1, size=10, exectype=Order.StopTrail, trailpercent=0.01)
+    # the slow bars of four hours are stamped 03:00 and 07:00, with the last hour in them
+    script = {3: lambda s: s.buy(data=s.data1, size=10)}
+    script[7] = lambda s: s.sell(data=s.data1, size=10, exectype=Order.StopTrail, trailpercent=0.01)
 
     run = play(fast, script, None, slow, runonce=False)
 
@@ -532,11 +533,11 @@ def test_a_slower_data_is_not_played_twice():
 
 
 def test_an_order_does_not_see_the_bar_it_was_made_on():
-    fast = candles(*[CALM] * 8)
+    fast = candles(*[CALM] * 11)
     slow = candles(CALM, CALM)
     slow.index = fast.index[[0, 4]]
 
-    run = play(fast, {4: lambda s: s.buy(data=s.data1, size=1, exectype=Order.Limit, price=99.5)}, None, slow)
+    run = play(fast, {7: lambda s: s.buy(data=s.data1, size=1, exectype=Order.Limit, price=99.5)}, None, slow)
 
     assert run.fills() == []
 

@@ -27,13 +27,14 @@ FLOORS = {
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.dataset forecast.audit forecast.manifest forecast.description forecast.step
         forecast.cache futures.contract futures.venues futures.bar futures.leg futures.ledger
-        reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic""",
+        reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic
+        datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.foreign forecast.foreign_net forecast.walkforward""",
-    3: """indicators.tape indicators.lstm indicators.models indicators.elliott
+    3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account
-        futures.broker reporting.recorder reporting.notes datafeeds.frames datafeeds.store datafeeds.ccxt_history
-        datafeeds.ccxt_live""",
+        futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
+        datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.tearsheet reporting.report""",
     5: "session backtesting demo cli",
@@ -49,7 +50,8 @@ ALLOWED = {
     "safetensors": "forecast.artefact forecast.foreign_net",
     "pydantic": "forecast.manifest futures.venues futures.contract",
     "backtrader": """indicators. futures.commission futures.terms futures.account futures.broker reporting.recorder
-        datafeeds.frames datafeeds.store datafeeds.ccxt_live strategies. session backtesting demo cli""",
+        datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
+        datafeeds.ccxt_live strategies. session backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
     "quantstats": "reporting.tearsheet",
     "matplotlib": "reporting.tearsheet",

@@ -316,7 +316,7 @@ def test_bars_of_another_length_are_refused(fixed_forecaster, candles_of, runonc
 
 @pytest.mark.parametrize("runonce", [True, False])
 def test_bars_off_the_clock_are_refused(fixed_forecaster, candles_of, runonce):
-    with pytest.raises(TimeframeError, match="does not begin on a whole 1h when stamps are read as bar opens"):
+    with pytest.raises(TimeframeError, match="opens at 2024-01-01 00:30 does not begin on a whole 1h"):
         run(candles_of(40, start="2024-01-01 00:30"), mode={"runonce": runonce}, model=fixed_forecaster(warmup=5))
 
 
@@ -354,18 +354,7 @@ def test_bars_resampled_by_backtrader_are_stamped_by_their_close(untrained_model
     cerebro = bt.Cerebro(stdstats=False)
     # open-stamped quarters: `boundoff` keeps the bar at 01:00 out of the hour before
     cerebro.resampledata(CandleFeed(quarters), timeframe=bt.TimeFrame.Minutes, compression=60, boundoff=1)
-    _, table = run(None, cerebro, model=model, stamps="close")
+    _, table = run(None, cerebro, model=model)
     wanted = expected(model, resample_by_pandas(quarters))
     assert list(table.index) == list(wanted.index + HOUR)
     np.testing.assert_allclose(table[LINES], wanted[LINES], atol=1e-6)
-
-
-@pytest.mark.parametrize(("stamps", "boundoff"), [("open", 1), ("close", 0)])
-def test_replayed_bars_are_stamped_within_the_hour_and_refused(untrained_model, candles_of, stamps, boundoff):
-    quarters = candles_of(320, freq="15min")
-    if stamps == "close":
-        quarters = quarters.set_axis(quarters.index + pd.Timedelta("15min"))
-    cerebro = bt.Cerebro(stdstats=False)
-    cerebro.replaydata(CandleFeed(quarters), timeframe=bt.TimeFrame.Minutes, compression=60, boundoff=boundoff)
-    with pytest.raises(TimeframeError, match="does not begin on a whole 1h"):
-        run(None, cerebro, model=untrained_model(), stamps=stamps)

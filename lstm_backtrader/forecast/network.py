@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ State = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of an RNN; each (layers, B
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch on one thread inside, as before outside.
+    """Run torch on one thread inside, as before outside; a child process stays on one.
 
     A small LSTM is never faster on several intra-op threads, and a forked child hangs on the parent's pool.
     """
@@ -25,7 +26,8 @@ def one_thread() -> Iterator[None]:
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        if multiprocessing.parent_process() is None:
+            torch.set_num_threads(before)
 
 
 class _Unset:
@@ -71,7 +73,8 @@ class RecurrentNet(nn.Module):
         self.head = _Head(hidden, 1)
         self.dropout = dropout
         self.generator = generator
-        self._initialise(cell, hidden, memory)
+        with one_thread():
+            self._initialise(cell, hidden, memory)
 
     def _initialise(self, cell: Cell, hidden: int, memory: int) -> None:
         with torch.no_grad():

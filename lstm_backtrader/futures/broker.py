@@ -14,7 +14,7 @@ import backtrader as bt
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.futures import rules
 from lstm_backtrader.futures.account import IsolatedAccount
-from lstm_backtrader.futures.bar import Bar, Prices, read_bar, worst_after_entry
+from lstm_backtrader.futures.bar import Bar, Prices, check_funding, read_bar, read_line, worst_after_entry
 from lstm_backtrader.futures.contract import Contract
 from lstm_backtrader.futures.ledger import FundingEvent, LiquidationEvent
 from lstm_backtrader.futures.leg import Leg
@@ -103,6 +103,8 @@ class FuturesBroker(IsolatedAccount):
         """Bars of the datas with something held or ordered; a step may bring a new bar of another data only."""
         bars = {}
         for data in dict.fromkeys([*self._legs, *(order.data for order in self.pending)]):
+            if data not in self._seen:
+                check_funding(data)
             if len(data) and self._seen.get(data) != data.datetime[0]:
                 self._seen[data] = data.datetime[0]
                 bars[data] = read_bar(data)
@@ -140,11 +142,11 @@ class FuturesBroker(IsolatedAccount):
     def _pay_funding(self) -> None:
         """Book the bar's rate for each position, out of free cash, then out of the position's own margin."""
         for data, bars in self._bars.items():
-            line = getattr(data.lines, "funding_rate", None)
-            if line is None or math.isnan(line[0]):
+            rate = read_line(data, "funding_rate")
+            if math.isnan(rate):
                 continue
             for _, tradeid, leg in self.legs(data):
-                amount = rules.funding_payment(leg.size, bars.mark.open, line[0])
+                amount = rules.funding_payment(leg.size, bars.mark.open, rate)
                 from_cash = max(amount, -max(self.cash, 0.0))
                 from_margin = max(amount - from_cash, -leg.margin)
                 self.cash += from_cash

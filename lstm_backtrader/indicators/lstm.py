@@ -33,13 +33,14 @@ class LSTMSignal(bt.Indicator):
 
     `model`: directory of an artefact, or any `Forecaster`. `threshold`: None takes the model's own.
     `allow_insample`: forecast also bars the model was trained on, which says nothing about the future.
-    `stamps`: whether the data labels bars by their "open" or "close".
+    `stamps`: whether the data labels bars by their "open" or "close". None takes the open, and the close where
+    Backtrader's own `resampledata` made the bars; `lstm_backtrader.resample` and `replay` need no word.
     """
 
     lines = ("signal", *FORECAST_COLUMNS)
-    params = (("model", None), ("threshold", None), ("allow_insample", False), ("stamps", "open"))
-    plotinfo = {"subplot": True, "plothlines": [0.0]}
-    plotlines = {"prob_up": {"_plotskip": True}, "spread": {"_plotskip": True}}
+    params = (("model", None), ("threshold", None), ("allow_insample", False), ("stamps", None))
+    plotinfo = {"subplot": True, "plotname": "LSTM"}
+    plotlines = {name: {"_plotskip": True} for name in ("signal", "prob_up", "spread")}  # the thresholds show it
 
     def __init__(self) -> None:
         self.forecaster = as_forecaster(self.p.model)
@@ -55,10 +56,14 @@ class LSTMSignal(bt.Indicator):
         self._stream = self.forecaster.stream()
         self._suppressed: set[int] = set()
         self._forecast_at: dict[int, float] = {}
+        self._has_warned = False
         self.addminperiod(self.forecaster.warmup)
 
     def _plotlabel(self) -> list[str]:
-        return [getattr(self.forecaster, "name", type(self.forecaster).__name__), f"{self.threshold:g}"]
+        return [getattr(self.forecaster, "name", type(self.forecaster).__name__), f"{self.threshold:.3g}"]
+
+    def _plotinit(self) -> None:
+        self.plotinfo.plothlines = sorted({-self.threshold, self.threshold})
 
     def prenext(self) -> None:
         self.l.signal[0] = 0.0
@@ -116,7 +121,12 @@ class LSTMSignal(bt.Indicator):
         self._forecast_at = dict(zip(times[known].tolist(), forecast[known].tolist(), strict=True))
         if self._suppressed:
             logger.info("%s", self.suppression())
-        if not self._forecast_at:
+        self.warn_of_none()
+
+    def warn_of_none(self) -> None:
+        """Log a warning if no bar has a forecast, once; `lstm_backtrader.run` asks after a run bar by bar."""
+        if not self._forecast_at and not self._has_warned:
+            self._has_warned = True
             logger.warning("no bar has a forecast. %s", self.suppression())
 
     def _validity(self) -> tuple[str, str]:
@@ -133,7 +143,12 @@ class LSTMSignal(bt.Indicator):
                 f"Backtest later bars, or pass allow_insample=True to see its fit."
             )
         bars = max(len(self.data), self.data.buflen())  # in `once` none has been delivered yet
-        return f"{bars} bars are too few, the warm-up takes {self.forecaster.warmup}. Give more history."
+        if bars < self.forecaster.warmup:
+            return f"{bars} bars are too few, the warm-up takes {self.forecaster.warmup}. Give more history."
+        return (
+            f"The {bars} bars are enough for the warm-up of {self.forecaster.warmup}, but {self.tape.missing()} "
+            f"are missing between them, or columns hold NaN. Fill the gaps at their source."
+        )
 
     def forecast_summary(self, start: pd.Timestamp | None = None) -> dict[str, float | int | str | None]:
         """What the report says of the forecasts from `start` on (UTC; None: all).

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars, bar_seconds, format_timeframe, show_time
-from lstm_backtrader.errors import ConfigError, DataError, TimeframeError
-
-Stamps = Literal["open", "close"]
+from lstm_backtrader.errors import DataError, TimeframeError
+from lstm_backtrader.indicators.stamps import Stamps, place
 
 _NS = 1_000_000_000
 _DAY_S = 86_400
-_EPOCH_DAYS = 719_163.0  # backtrader's number of 1970-01-01
 _ENOUGH_BARS = 10  # to measure their length by the median: fewer, and one gap would count as the length
 
 
 class Tape:
-    """Reads `columns` of a Backtrader data (untyped there), bars of `step_s` seconds stamped at open or close."""
+    """Reads `columns` of a Backtrader data (untyped there), bars of `step_s` seconds stamped as `place` says."""
 
-    def __init__(self, data: Any, columns: Sequence[str], step_s: int, stamps: Stamps) -> None:
-        if stamps not in ("open", "close"):
-            raise ConfigError(f"stamps {stamps!r} is unknown. Use 'open' or 'close': what the feed labels bars by.")
+    def __init__(self, data: Any, columns: Sequence[str], step_s: int, stamps: Stamps | None = None) -> None:
         self.data = data
         self.step_s = step_s
-        self.shift_s = step_s if stamps == "close" else 0
         self.stamps = stamps
+        self.placing = place(data, step_s, stamps)
         self.lines = {name: self._line(name) for name in columns}
         self._is_checked = False
 
@@ -56,10 +52,16 @@ class Tape:
         return self._read(n)
 
     def _read(self, n: int) -> Bars:
-        n = min(n, len(self.data), len(self.data.lines.datetime.array))  # exactbars keeps only so many
+        n = min(n, len(self.data), self.data.lines.datetime.idx + 1)  # exactbars keeps only so many
         stamps = np.array(self.data.lines.datetime.get(size=n))
         columns = {name: np.array(line.get(size=n)) for name, line in self.lines.items()}
         return Bars(self._open_time(stamps), columns)
+
+    def missing(self) -> int:
+        """Bars that are not there between the first and the last of those in memory."""
+        stamps = np.array(self.data.lines.datetime.array, dtype=np.float64)[: self.data.buflen()]
+        slots = np.unique(self._open_time(stamps) // (self.step_s * _NS))
+        return int(slots[-1] - slots[0] + 1 - len(slots)) if len(slots) else 0
 
     def now(self) -> int:
         """Open time of the current bar in nanoseconds."""
@@ -67,9 +69,7 @@ class Tape:
         return int(self._open_time(np.array([self.data.lines.datetime[0]]))[0])
 
     def _open_time(self, days: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Stamps as floating days -> open times in ns; the float is good to 10 us, so whole seconds are exact."""
-        seconds = np.rint((days - _EPOCH_DAYS) * _DAY_S).astype(np.int64)
-        return (seconds - self.shift_s) * _NS
+        return self.placing.open_seconds(days) * _NS
 
     def _check_once(self) -> None:
         """As soon as there are enough bars, whatever the forecaster reads of them."""
@@ -89,9 +89,10 @@ class Tape:
             )
         on_clock = bars.open_time % (self.step_s * _NS) == 0
         if _DAY_S % self.step_s == 0 and not on_clock.all():
-            first = show_time(int(bars.open_time[np.argmin(on_clock)]) + self.shift_s * _NS)
-            other = "close" if self.stamps == "open" else "open"
+            first = show_time(int(bars.open_time[np.argmin(on_clock)]))
+            name = format_timeframe(self.step_s)
             raise TimeframeError(
-                f"the bar stamped {first} does not begin on a whole {format_timeframe(self.step_s)} when stamps "
-                f"are read as bar {self.stamps}s. Pass stamps='{other}' if the feed labels bars so, or mend it."
+                f"the bar that opens at {first} does not begin on a whole {name} of the day (UTC), as those the "
+                f"model was trained on do. Give bars on the clock: make them of shorter candles with "
+                f"lstm_backtrader.resample(cerebro, data, '{name}')."
             )
