@@ -15,6 +15,7 @@ from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.protocol import Forecaster
 from lstm_backtrader.futures.broker import FuturesBroker
+from lstm_backtrader.indicators.models import as_forecaster
 from lstm_backtrader.reporting.recorder import RunRecorder
 from lstm_backtrader.reporting.report import RunReport, report
 from lstm_backtrader.session import run
@@ -74,8 +75,6 @@ def backtest(
     it. `inputs` (name -> SHA-256) goes into metrics.json. `tick` is called while a run goes on.
     Raises `ConfigError` and `DataError` for options and spans that cannot be traded.
     """
-    from lstm_backtrader.indicators.lstm import as_forecaster
-
     config = config or BacktestConfig()
     forecaster = as_forecaster(model)
     begin = _first_bar(candles, forecaster, begin, config.allow_insample)

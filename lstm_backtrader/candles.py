@@ -9,8 +9,8 @@ settled), `open_interest`, and event columns of the user's own. Missing bars are
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -39,6 +39,7 @@ class Bars:
 
     open_time: NDArray[np.int64]
     columns: Mapping[str, NDArray[np.float64]]
+    _derived: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, candles: pd.DataFrame) -> Bars:
@@ -62,7 +63,17 @@ class Bars:
 
     def last(self, n: int) -> Bars:
         """The last `n` bars."""
-        return Bars(self.open_time[-n:], {name: column[-n:] for name, column in self.columns.items()})
+        return self.part(max(0, len(self) - n), len(self))
+
+    def part(self, begin: int, end: int) -> Bars:
+        """The bars from row `begin` to before row `end`."""
+        return Bars(self.open_time[begin:end], {name: column[begin:end] for name, column in self.columns.items()})
+
+    def derived(self, name: str, function: Callable[[Bars], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """`function(self)` (T,), computed once for these bars; several features share it under `name`."""
+        if name not in self._derived:
+            self._derived[name] = function(self)
+        return self._derived[name]
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,8 @@ def backtest(
     from lstm_backtrader.backtesting import BacktestConfig, file_sha256
     from lstm_backtrader.backtesting import backtest as run_backtest
     from lstm_backtrader.candle_files import read_candles
-    from lstm_backtrader.forecast.inference import load_model
+    from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
+    from lstm_backtrader.indicators.models import as_forecaster
 
     config = BacktestConfig(
         cash=cash,
@@ -157,12 +158,12 @@ def backtest(
         threshold=threshold,
         allow_insample=allow_insample,
     )
-    forecaster = load_model(model)
+    forecaster = as_forecaster(model)
     candles = read_candles(data, funding=funding, mark=mark)
     _print_notes(data, candles)
     files = {"data": data, "funding": funding, "mark": mark}
     inputs = {f"{name}_sha256": file_sha256(path) for name, path in files.items() if path is not None}
-    inputs["model_sha256"] = forecaster.manifest.weights_sha256
+    inputs |= {"model_sha256": file_sha256(model / WEIGHTS), "manifest_sha256": file_sha256(model / MANIFEST)}
     with _progress() as advance:
         report = run_backtest(
             candles,

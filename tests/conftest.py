@@ -60,6 +60,14 @@ class FixedForecaster:
         return self.point
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Forecasts computed by the tests do not end up in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LBT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def candles() -> pd.DataFrame:
     """300 seeded hourly bars."""

@@ -65,12 +65,12 @@ def test_a_stride_outside_the_context_is_refused_with_a_proposal(stride):
 
 @given(context=small_contexts, slots=slots_with_gaps)
 def test_the_layout_over_gaps_is_that_of_a_plain_loop(context, slots):
-    plan = sequences(context, slots)
+    plan = sequences(context, slots, int(slots[0]))
     for row, slot in enumerate(slots.tolist()):
         start = (slot - context.length + 1) // context.stride * context.stride
         inside = [r for r, s in enumerate(slots.tolist()) if start <= s <= slot]
         known = start >= slots[0] and 2 * len(inside) >= context.length
-        assert (plan.of_row[row] >= 0) == known
+        assert plan.seen[row] == known
         if known:
             assert plan.first[plan.of_row[row]] == inside[0]
             assert plan.step[row] == len(inside) - 1
@@ -79,14 +79,14 @@ def test_the_layout_over_gaps_is_that_of_a_plain_loop(context, slots):
 @given(context=small_contexts, slots=slots_with_gaps, cut=st.integers(0, 60))
 def test_a_history_cut_anywhere_has_the_same_layout_where_it_has_one(context, slots, cut):
     kept = slots[slots >= 500 + cut]
-    whole, part = sequences(context, slots), sequences(context, kept)
+    whole, part = sequences(context, slots, int(slots[0])), sequences(context, kept, 500 + cut)
     offset = len(slots) - len(kept)
-    for row in np.flatnonzero(part.of_row >= 0):
-        assert whole.of_row[row + offset] >= 0
+    for row in np.flatnonzero(part.seen):
+        assert whole.seen[row + offset]
         assert whole.step[row + offset] == part.step[row]
         assert whole.first[whole.of_row[row + offset]] == part.first[part.of_row[row]] + offset
 
 
 def test_no_rows_have_no_sequences():
-    plan = sequences(StridedContext(4, 2), np.empty(0, np.int64))
-    assert len(plan.first) == len(plan.of_row) == len(plan.step) == 0
+    plan = sequences(StridedContext(4, 2), np.empty(0, np.int64), 0)
+    assert len(plan.first) == len(plan.of_row) == len(plan.step) == len(plan.seen) == 0

@@ -88,6 +88,7 @@ def _build(manifest: Manifest, tensors: dict[str, torch.Tensor], seed: int, fold
         net.load_state_dict(mine)
     except RuntimeError as error:
         raise ModelError(
-            f"{folder / WEIGHTS}: the tensors of seed {seed} are not those {MANIFEST} describes. Train the model again."
+            f"{folder / WEIGHTS}: the tensors of seed {seed} are not those {MANIFEST} describes. "
+            f"Train the model again."
         ) from error
     return net.eval()

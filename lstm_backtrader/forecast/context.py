@@ -56,26 +56,33 @@ class StridedContext:
 class Sequences:
     """The sequences over N rows of a series with gaps, as positions in it.
 
-    `first`: (A,) first row of each sequence. `of_row`: (N,) sequence that gives a row's forecast, -1 for none.
-    `step`: (N,) place of the row in that sequence.
+    `first`: (A,) first row of each sequence. `of_row`: (N,) sequence that gives a row's forecast, never
+    decreasing. `step`: (N,) place of the row in that sequence. `seen`: (N,) whether it may give one.
     """
 
     first: NDArray[np.int64]
     of_row: NDArray[np.int64]
     step: NDArray[np.int64]
+    seen: NDArray[np.bool_]
+
+    def rows(self, chunk: slice) -> slice:
+        """The rows whose forecasts come from the sequences in `chunk`."""
+        begin, end = np.searchsorted(self.of_row, (chunk.start, chunk.stop))
+        return slice(int(begin), int(end))
 
 
-def sequences(context: StridedContext, slots: NDArray[np.int64]) -> Sequences:
+def sequences(context: StridedContext, slots: NDArray[np.int64], begun: int) -> Sequences:
     """Lay the sequences over increasing `slots` (N,); missing slots are skipped.
 
-    A row has no forecast while the data begin after its sequence does, or when fewer than L/2 bars of its
-    sequence are there.
+    A row has no forecast while its sequence starts before `begun`, the first slot that could have features, or
+    when fewer than L/2 bars of its sequence are there.
     """
-    if len(slots) == 0:
-        empty = np.empty(0, np.int64)
-        return Sequences(empty, empty, empty)
-    starts, of_row = np.unique(context.start(slots), return_inverse=True)  # (A,), (N,)
+    starts = context.start(slots)  # (N,), never decreasing
+    is_new = np.ones(len(slots), dtype=bool)
+    is_new[1:] = starts[1:] != starts[:-1]
+    of_row = np.cumsum(is_new) - 1
+    starts = starts[is_new]  # (A,)
     first = np.searchsorted(slots, starts)  # (A,)
-    step = np.arange(len(slots)) - first[of_row]  # (N,)
-    seen = (starts[of_row] >= slots[0]) & (2 * (step + 1) >= context.length)
-    return Sequences(first, np.where(seen, of_row, -1), step)
+    step = np.arange(len(slots)) - first[of_row]
+    whole = starts >= begun  # (A,)
+    return Sequences(first, of_row, step, whole[of_row] & (2 * (step + 1) >= context.length))

@@ -23,7 +23,9 @@ Params = Mapping[str, int | str]
 
 VOLATILITY_HALFLIFE = 24  # bars
 VOLATILITY_MEMORY = 168  # returns; the weight left out is 0.5 ** 7
-_HOUR_NS, _DAY_NS = 3_600_000_000_000, 86_400_000_000_000
+_VOLATILITY_WEIGHTS = 0.5 ** (np.arange(VOLATILITY_MEMORY)[::-1] / VOLATILITY_HALFLIFE)
+_VOLATILITY_WEIGHTS /= _VOLATILITY_WEIGHTS.sum()
+_DAY_NS = 86_400_000_000_000
 _MONDAY_NS = 4 * _DAY_NS  # 1970-01-01 was a Thursday: four days to the first Monday
 
 
@@ -122,19 +124,26 @@ def volatility(bars: Bars) -> Floats:
 
     Needs 169 bars. Never zero: a market that did not move at all counts as 1e-8.
     """
-    weights = 0.5 ** (np.arange(VOLATILITY_MEMORY)[::-1] / VOLATILITY_HALFLIFE)
-    squares = np.diff(np.log(bars["close"])) ** 2
+    return bars.derived("volatility", _volatility)
+
+
+def _volatility(bars: Bars) -> Floats:
+    squares = np.diff(_log_close(bars)) ** 2
     out = np.full(len(bars), np.nan)
     if len(squares) >= VOLATILITY_MEMORY:
-        variance = np.correlate(squares, weights / weights.sum(), mode="valid")
+        variance = np.correlate(squares, _VOLATILITY_WEIGHTS, mode="valid")
         out[VOLATILITY_MEMORY:] = np.maximum(np.sqrt(variance), 1e-8)
     return out
+
+
+def _log_close(bars: Bars) -> Floats:
+    return bars.derived("log_close", lambda bars: np.log(bars["close"]))
 
 
 @feature(memory=lambda span: max(span, VOLATILITY_MEMORY) + 1)
 def log_return(bars: Bars, span: int) -> Floats:
     """Log return over `span` bars, in units of its standard deviation."""
-    log_close = np.log(bars["close"])
+    log_close = _log_close(bars)
     out = np.full(len(bars), np.nan)
     out[span:] = log_close[span:] - log_close[:-span]
     out /= volatility(bars) * np.sqrt(span)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,25 +14,31 @@ import torch
 from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars, bar_seconds, format_timeframe
-from lstm_backtrader.errors import TimeframeError
+from lstm_backtrader.errors import ConfigError, TimeframeError
 from lstm_backtrader.forecast.artefact import load_artefact, pack_weights, save_artefact
 from lstm_backtrader.forecast.dataset import Scaler
 from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.features import make_features
-from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS, Manifest
+from lstm_backtrader.forecast.manifest import Manifest, file_stamps
 from lstm_backtrader.forecast.network import RecurrentNet, State, one_thread
-from lstm_backtrader.forecast.protocol import NO_FORECAST, ForecastPoint
+from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, NO_FORECAST, ForecastPoint
 from lstm_backtrader.forecast.strided import strided_forecast
 
 _NS = 1_000_000_000
+_SEGMENT = 500_000  # bars forecast at a time, so that memory stays flat
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class LSTMForecaster(DescribedModel):
     """An ensemble of M trained nets with the manifest that says how to feed them; meets `Forecaster`."""
 
-    def __init__(self, manifest: Manifest, nets: Sequence[RecurrentNet], name: str = "LSTM") -> None:
+    def __init__(
+        self, manifest: Manifest, nets: Sequence[RecurrentNet], name: str = "LSTM", device: Device = "cpu"
+    ) -> None:
         super().__init__(manifest, name)
         self.nets = list(nets)
+        self.device = find_device(device)
         self.scaler = Scaler(manifest.scaler.mean, manifest.scaler.scale)
         self.step_ns = manifest.timeframe_s * _NS
 
@@ -48,11 +56,20 @@ class LSTMForecaster(DescribedModel):
                 f"the candles are {format_timeframe(bar_seconds(bars.open_time))} bars, the model was trained on "
                 f"{format_timeframe(self.manifest.timeframe_s)}. Give candles of the model's bar length."
             )
-        rows, X, slots = self._inputs(bars)
-        members = np.full((len(self.nets), len(bars)), np.nan, dtype=np.float32)  # (M, T)
-        members[:, rows] = strided_forecast(self.nets, self.context, X, slots)
-        mean, prob_up, spread = self._combine(members)
-        return pd.DataFrame({"forecast": mean, "prob_up": prob_up, "spread": spread}, index=candles.index)
+        values = np.full((3, len(bars)), np.nan)
+        nets = [copy.deepcopy(net).to(self.device) for net in self.nets] if self.device != "cpu" else self.nets
+        for begin in range(0, len(bars), _SEGMENT):
+            end = min(begin + _SEGMENT, len(bars))
+            first = max(
+                0, begin - self.memory - self.context.span
+            )  # all that a forecast from `begin` on depends on
+            part = bars.part(first, end)
+            rows, X, slots = self._inputs(part)
+            members = np.full((len(nets), len(part)), np.nan, dtype=np.float32)  # (M, rows of the part)
+            begun = self._begun(part)
+            members[:, rows] = strided_forecast(nets, self.context, X, slots, begun=begun, device=self.device)
+            values[:, begin:end] = self._combine(members[:, begin - first :])
+        return pd.DataFrame(dict(zip(FORECAST_COLUMNS, values, strict=True)), index=candles.index)
 
     def stream(self) -> LSTMStream:
         """A running forecast; equal to `predict` to 1e-6 on every closed bar."""
@@ -69,6 +86,10 @@ class LSTMForecaster(DescribedModel):
         X = make_features(bars, self.specs)
         rows = np.flatnonzero(np.isfinite(X).all(axis=1))
         return rows, self.scaler.transform(X[rows]), bars.open_time[rows] // self.step_ns
+
+    def _begun(self, bars: Bars) -> int | None:
+        """The first slot that could have features."""
+        return int(bars.open_time[self.memory - 1]) // self.step_ns if len(bars) >= self.memory else None
 
     def _combine(self, members: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
         """(M, T) -> mean, probability of a positive label, standard deviation over members: (T,) each."""
@@ -120,9 +141,9 @@ class LSTMStream:
     def _rebuild(self, bars: Bars) -> _Sequences:
         """The sequences as they stood after the bar before the last of `bars`."""
         model = self._model
-        before = Bars(bars.open_time[:-1], {name: column[:-1] for name, column in bars.columns.items()})
+        before = bars.part(0, len(bars) - 1)
         _, X, slots = model._inputs(before)
-        return _Sequences.of_history(model, X, slots)
+        return _Sequences.of_history(model, X, slots, model._begun(before))
 
 
 class _Sequences:
@@ -137,7 +158,7 @@ class _Sequences:
         states: list[State],
     ) -> None:
         self.model = model
-        self.begun = begun  # first slot with features; sequences that start before it are incomplete
+        self.begun = begun  # first slot that could have features; what starts before it is incomplete
         self.starts = starts
         self.seen = seen
         self.states = states  # a net: (h, c), each (layers, len(starts), H)
@@ -149,13 +170,15 @@ class _Sequences:
         return cls(model, None, [], [], [tuple(torch.empty(shape) for _ in range(parts)) for _ in model.nets])
 
     @classmethod
-    def of_history(cls, model: LSTMForecaster, X: NDArray[np.float32], slots: NDArray[np.int64]) -> _Sequences:
+    def of_history(
+        cls, model: LSTMForecaster, X: NDArray[np.float32], slots: NDArray[np.int64], begun: int | None
+    ) -> _Sequences:
         """Run every sequence alive at the last slot over its rows of X (N, F)."""
         here = cls.none(model)
-        if len(slots) == 0:
+        here.begun = begun
+        if len(slots) == 0 or begun is None:
             return here
-        here.begun = int(slots[0])
-        here.starts = [start for start in model.context.alive(int(slots[-1])) if start >= here.begun]
+        here.starts = [start for start in model.context.alive(int(slots[-1])) if start >= begun]
         firsts = [int(np.searchsorted(slots, start)) for start in here.starts]
         here.seen = [len(slots) - first for first in firsts]
         with one_thread(), torch.inference_mode():
@@ -206,23 +229,26 @@ def _resize(state: State, dropped: int, fresh: int) -> State:
     return state
 
 
-def load_model(directory: str | Path) -> LSTMForecaster:
+def find_device(device: Device) -> str:
+    """ "cpu" or "cuda"; "auto" takes a GPU where there is one. Raises `ConfigError` where there is none."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device {device!r} is unknown. Use 'auto', 'cpu' or 'cuda'.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device 'cuda' was asked for and torch sees no GPU. Use 'auto' or 'cpu'.")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def load_model(directory: str | Path, device: Device = "auto") -> LSTMForecaster:
     """The model of an artefact directory; read and checked once a process as long as its files do not change.
 
-    Raises `ModelError` for anything that is not a whole artefact of this schema.
+    `device`: where `predict` computes; a stream is always on the CPU, which is faster for one bar. Raises
+    `ModelError` for anything that is not a whole artefact of this schema.
     """
-    folder = Path(directory)
-    return _load(folder.resolve(), _stamp(folder / MANIFEST), _stamp(folder / WEIGHTS))
+    folder = Path(directory).resolve()
+    return _load(folder, device, file_stamps(folder))
 
 
 @lru_cache(maxsize=16)
-def _load(folder: Path, *stamps: tuple[int, int]) -> LSTMForecaster:
+def _load(folder: Path, device: Device, stamps: tuple[tuple[int, int], ...]) -> LSTMForecaster:
     manifest, nets = load_artefact(folder)
-    return LSTMForecaster(manifest, nets, name=folder.name)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    if not path.is_file():
-        return (0, 0)
-    status = path.stat()
-    return (status.st_mtime_ns, status.st_size)
+    return LSTMForecaster(manifest, nets, folder.name, device)

@@ -149,6 +149,13 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def file_stamps(folder: Path) -> tuple[tuple[int, int], ...]:
+    """Changes when the files of an artefact do: time and size of each, (0, 0) for a missing one."""
+    paths = [folder / name for name in (MANIFEST, WEIGHTS)]
+    states = [path.stat() if path.is_file() else None for path in paths]
+    return tuple((state.st_mtime_ns, state.st_size) if state else (0, 0) for state in states)
+
+
 def read_weights(folder: Path, manifest: Manifest) -> bytes:
     """The bytes of the weights file, if they are the ones the manifest describes. Raises `ModelError`."""
     path = folder / WEIGHTS

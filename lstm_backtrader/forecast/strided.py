@@ -2,44 +2,100 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from lstm_backtrader.forecast.context import StridedContext, sequences
+from lstm_backtrader.forecast.context import Sequences, StridedContext, sequences
 from lstm_backtrader.forecast.network import RecurrentNet, one_thread
 
-_CHUNK_BYTES = 4_000_000  # hidden states of one chunk; larger ones fall out of the cache
+_CHUNK_BYTES = 4_000_000  # hidden states of one chunk; larger ones fall out of a core's cache
+_GPU_CHUNK_BYTES = 1_000_000_000  # a GPU wants all it can get
 
 
 def strided_forecast(
-    nets: Sequence[RecurrentNet], context: StridedContext, X: NDArray[np.float32], slots: NDArray[np.int64]
+    nets: Sequence[RecurrentNet],
+    context: StridedContext,
+    X: NDArray[np.float32],
+    slots: NDArray[np.int64],
+    *,
+    begun: int | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
 ) -> NDArray[np.float32]:
     """Forecasts of M nets for N rows: scaled features (N, F) at increasing slots (N,) -> (M, N).
 
-    NaN where the data begin after the row's sequence does, or fewer than L/2 of its bars are there.
+    NaN where the row's sequence starts before slot `begun` (None: the first of `slots`), or fewer than L/2 of its
+    bars are there. `threads`: Python threads, each with one torch thread; None takes one a core. `device`: where
+    the nets are.
     """
     out = np.full((len(nets), len(X)), np.nan, dtype=np.float32)
-    plan = sequences(context, slots)
-    if not (plan.of_row >= 0).any():
+    if len(slots) == 0:
         return out
-    span, hidden = context.span, nets[0].cell.hidden_size
-    windows = sliding_window_view(np.pad(X, ((0, span - 1), (0, 0))), span, axis=0)  # (N, F, W) view
-    chunk = max(1, _CHUNK_BYTES // (span * hidden * 4))
-    needed = np.unique(plan.of_row[plan.of_row >= 0])  # (A',) sequences somebody asks for
-    rows_of = np.searchsorted(plan.of_row[plan.of_row >= 0], needed)
-    rows = np.flatnonzero(plan.of_row >= 0)
-    bounds = np.append(rows_of, len(rows))
-    with one_thread(), torch.inference_mode():
-        for begin in range(0, len(needed), chunk):
-            picked = needed[begin : begin + chunk]
-            x = torch.from_numpy(windows[plan.first[picked]].transpose(0, 2, 1).copy())  # (B, W, F)
-            mine = rows[bounds[begin] : bounds[min(begin + chunk, len(needed))]]
-            place = np.searchsorted(picked, plan.of_row[mine])
+    plan = sequences(context, slots, int(slots[0]) if begun is None else begun)
+    chunks = _chunks(plan, context.span, nets[0].cell.hidden_size, device)
+    crops = Crops(X, context.span)
+
+    def run(chunk: slice) -> None:
+        # both hold for one thread only; TF32 would cost three digits
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            x = torch.from_numpy(crops[plan.first[chunk]]).to(device)  # (B, W, F)
+            rows = plan.rows(chunk)
             for member, net in enumerate(nets):
                 y, _ = net(x)  # (B, W, F) -> (B, W)
-                out[member, mine] = y.numpy()[place, plan.step[mine]]
+                out[member, rows] = y.cpu().numpy()[plan.of_row[rows] - chunk.start, plan.step[rows]]
+
+    with one_thread():
+        workers = min(_threads(threads, device), len(chunks))
+        if workers <= 1:
+            for chunk in chunks:
+                run(chunk)
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(run, chunks))
+    out[:, ~plan.seen] = np.nan
     return out
+
+
+class Crops:
+    """W rows of X (N, F) from each of some first rows on; behind the end of X come zeros."""
+
+    def __init__(self, X: NDArray[np.float32], span: int) -> None:
+        self._whole = max(0, len(X) - span + 1)  # first rows from which a crop lies in X
+        row, column = X.strides
+        shape = (self._whole, span, X.shape[1])
+        self._inside = as_strided(X, shape, (row, row, column), writeable=False)
+        tail = np.concatenate([X[self._whole :], np.zeros((span, X.shape[1]), np.float32)])
+        self._tail = as_strided(tail, (len(X) - self._whole + 1, *shape[1:]), (*tail.strides[:1], *tail.strides))
+
+    def __getitem__(self, first: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Crops (B, W, F) from the rows `first` (B,), which do not decrease; a copy."""
+        cut = int(np.searchsorted(first, self._whole))
+        if cut == len(first):
+            return self._inside[first]
+        tail = self._tail[first[cut:] - self._whole]
+        return tail if cut == 0 else np.concatenate([self._inside[first[:cut]], tail])
+
+
+def _chunks(plan: Sequences, span: int, hidden: int, device: str) -> list[slice]:
+    """Runs of sequences whose hidden states fit the cache; those no row asks for are left out."""
+    size = max(1, (_CHUNK_BYTES if device == "cpu" else _GPU_CHUNK_BYTES) // (span * hidden * 4))
+    wanted = plan.of_row[plan.seen]
+    if len(wanted) == 0:
+        return []
+    begin, end = int(wanted[0]), int(wanted[-1]) + 1
+    return [slice(at, min(at + size, end)) for at in range(begin, end, size)]
+
+
+def _threads(threads: int | None, device: str) -> int:
+    if threads is not None:
+        return threads
+    if device != "cpu" or multiprocessing.parent_process() is not None:
+        return 1  # a pool's children share the cores already
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import backtrader as bt
 import numpy as np
@@ -13,8 +12,9 @@ from numpy.typing import NDArray
 from lstm_backtrader.candles import COLUMNS, Bars, show_time
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.labels import scaled_return
-from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, Forecaster, ForecastPoint
+from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, ForecastPoint
 from lstm_backtrader.forecast.quality import correlation
+from lstm_backtrader.indicators.models import as_forecaster, predict
 from lstm_backtrader.indicators.tape import Tape
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class LSTMSignal(bt.Indicator):
         first = self.forecaster.warmup - 1
         suppressed = self._is_suppressed(bars.open_time)
         if len(bars) > first:
-            predicted = self.forecaster.predict(_frame(bars))
+            predicted = predict(self.forecaster, _frame(bars))
             for name in FORECAST_COLUMNS:
                 values = predicted[name].to_numpy(np.float64)
                 forecast[name][first:] = np.where(suppressed, np.nan, values)[first:]
@@ -161,20 +161,6 @@ class LSTMSignal(bt.Indicator):
         label = scaled_return(bars, horizon)
         forecast = np.array([self._forecast_at[int(time)] for time in times])
         return correlation(forecast, label[np.searchsorted(bars.open_time, times)])
-
-
-def as_forecaster(model: object) -> Forecaster:
-    """The model of a path, or the object itself if it meets the protocol. Raises `ConfigError`, `ModelError`."""
-    if isinstance(model, str | Path):
-        from lstm_backtrader.forecast.inference import load_model  # here, so that torch loads only when needed
-
-        return load_model(model)
-    if isinstance(model, Forecaster):
-        return model
-    raise ConfigError(
-        f"model {model!r} is neither a path nor a forecaster. "
-        f"Give the directory `lbt train` wrote, or an object with predict, stream, warmup and timeframe."
-    )
 
 
 def _frame(bars: Bars) -> pd.DataFrame:
