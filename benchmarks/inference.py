@@ -5,14 +5,16 @@ Shapes: N bars, L context, S stride, F features.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from statistics import median
 
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from benchmarks.measure import Outcome, Plan, check, in_turns
+from benchmarks.measure import Outcome, Plan, check, in_turns, wall_seconds
 from benchmarks.models import Shape, candles, plain_torch, random_model
 from benchmarks.onnx_rival import OnnxWindows
 from lstm_backtrader.candles import Bars
@@ -37,7 +39,8 @@ def against_a_call_a_bar(shape: Shape, plan: Plan) -> Outcome:
     lstm, head = plain_torch(net)
 
     def engine() -> Floats:
-        return strided_forecast([net], context, X, slots)[0]
+        forecast: Floats = strided_forecast([net], context, X, slots, threads=1)[0]
+        return forecast
 
     def call_a_bar() -> Floats:
         out = np.empty(len(rows), np.float32)
@@ -50,7 +53,7 @@ def against_a_call_a_bar(shape: Shape, plan: Plan) -> Outcome:
 
     checked = _check_equal(engine()[rows], call_a_bar(), "the forecasts")
     figures = in_turns(call_a_bar, engine, plan.repeats, len(rows), len(X))
-    return Outcome(figures, checked)
+    return Outcome(figures, checked, _on_gpu(net, context, X, slots, plan))
 
 
 def against_windows(shape: Shape, plan: Plan) -> Outcome:
@@ -94,13 +97,35 @@ def _windows_outcome(
             )
 
     def engine() -> Floats:
-        return strided_forecast([net], context, X, slots)[0]
+        forecast: Floats = strided_forecast([net], context, X, slots, threads=1)[0]
+        return forecast
 
     every_bar = StridedContext(context.length, 1)
     at_stride_1 = strided_forecast([net], every_bar, part, slots[: len(part)])[0, context.length - 1 :]
     checked = _check_equal(at_stride_1, fixed_windows(), "the windows and the engine at S=1")
     engine()
-    return Outcome(in_turns(fixed_windows, engine, plan.repeats, len(windows), len(X)), checked)
+    figures = in_turns(fixed_windows, engine, plan.repeats, len(windows), len(X))
+    return Outcome(figures, checked, _on_gpu(net, context, X, slots, plan))
+
+
+def _on_gpu(
+    net: RecurrentNet, context: StridedContext, X: Floats, slots: NDArray[np.int64], plan: Plan
+) -> float | None:
+    """How many times as fast the engine is on the GPU as on one core, wall time; None without a GPU."""
+    if not torch.cuda.is_available():
+        return None
+    there = copy.deepcopy(net).to("cuda")
+
+    def on_cpu() -> Floats:
+        forecast: Floats = strided_forecast([net], context, X, slots, threads=1)[0]
+        return forecast
+
+    def on_gpu() -> Floats:
+        forecast: Floats = strided_forecast([there], context, X, slots, device="cuda")[0]
+        return forecast
+
+    _check_equal(on_cpu(), on_gpu(), "the forecasts of CPU and GPU")
+    return median(wall_seconds(on_cpu) / wall_seconds(on_gpu) for _ in range(plan.repeats))
 
 
 def new_bar(shape: Shape, plan: Plan) -> Outcome:
@@ -142,7 +167,7 @@ def _recomputed(model: LSTMForecaster) -> Callable[[Callable[[int], Bars]], floa
         X = make_features(tail(model.memory - 1 + length), model.specs)[-length:]
         x = torch.from_numpy(model.scaler.transform(X))[None]  # (1, length, F)
         with torch.inference_mode():
-            members = [head(lstm(x)[0][:, -1]).item() for lstm, head in parts]
+            members: list[float] = [head(lstm(x)[0][:, -1]).item() for lstm, head in parts]
         return sum(members) / len(members)
 
     return forecast
@@ -165,4 +190,7 @@ def _cut(bars: Bars, end: int) -> Bars:
 
 
 def _check_equal(ours: NDArray[np.floating], theirs: NDArray[np.floating], what: str) -> str:
-    return check(bool(np.allclose(ours, theirs, rtol=0, atol=TOLERANCE)), f"{what} are equal to {TOLERANCE:g}")
+    return check(
+        bool(np.allclose(ours, theirs, rtol=0, atol=TOLERANCE, equal_nan=True)),
+        f"{what} are equal to {TOLERANCE:g}",
+    )

@@ -55,6 +55,13 @@ def cpu_seconds(job: Job) -> float:
     return time.process_time() - began
 
 
+def wall_seconds(job: Job) -> float:
+    """Elapsed time, for what a GPU computes."""
+    began = time.perf_counter()
+    job()
+    return time.perf_counter() - began
+
+
 def in_turns(slow: Job, fast: Job, repeats: int, slow_units: int = 1, fast_units: int = 1) -> tuple[float, ...]:
     """Seconds a unit of `slow` over those of `fast`, `repeats` times; who goes first alternates.
 

@@ -37,9 +37,7 @@ class Shape:
         """One net of the shape."""
         generator = torch.Generator().manual_seed(seed)
         memory = self.context + self.stride
-        net = RecurrentNet(
-            n_features, self.hidden, self.layers, "lstm", memory=memory, generator=generator
-        )
+        net = RecurrentNet(n_features, self.hidden, self.layers, "lstm", memory=memory, generator=generator)
         return net.eval()
 
 

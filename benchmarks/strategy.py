@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import backtrader as bt
 import numpy as np
@@ -17,6 +17,7 @@ CASH, FEE = 1e9, 0.0004  # so much that no order is ever refused; 0.04 % a side
 FAST, SLOW = 24, 168  # of the crossover, bars
 
 Signal = Callable[[Any], Any]  # a Backtrader data -> a line that is +1, -1 or 0; untyped there
+T = TypeVar("T")
 Trade = tuple[float, float, float]  # open and close time in Backtrader's days, profit after fees
 
 
@@ -34,6 +35,9 @@ class Result:
             and np.allclose(np.array(self.trades), np.array(other.trades), rtol=0, atol=1e-6)
             and bool(np.isclose(self.value, other.value, rtol=0, atol=1e-3))
         )
+
+
+_lstm_signal: Any = LSTMSignal  # Backtrader's metaclass takes the parameters, which a type checker cannot see
 
 
 class FollowSignal(bt.Strategy):
@@ -76,7 +80,7 @@ def run(feed: object, signal: Signal) -> Result:
 
 def lstm_signal(model: object) -> Signal:
     """The indicator, as a user writes it."""
-    return lambda data: LSTMSignal(data, model=model).signal
+    return lambda data: _lstm_signal(data, model=model).signal
 
 
 def ready_column(data: Any) -> Any:
@@ -103,10 +107,10 @@ def pandas_feed(market: pd.DataFrame) -> object:
     return kind(dataname=market, openinterest=None)
 
 
-class Timed:
-    """A backtest that was run: its result and its CPU seconds."""
+class Timed(Generic[T]):
+    """A job that was run: its result and its CPU seconds."""
 
-    def __init__(self, job: Callable[[], Result]) -> None:
+    def __init__(self, job: Callable[[], T]) -> None:
         self._job = job
         self.seconds = cpu_seconds(self._run)
 
