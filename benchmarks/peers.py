@@ -1,4 +1,4 @@
-"""The same signals in other backtesters: plain Backtrader, backtesting.py and vectorbt.
+"""The same signals in other backtesters: backtesting.py and vectorbt.
 
 Ours computes its forecast inside the clock, the others are given the signals. All fill at the next open, hold
 one unit a side and pay the same fee, so the trades can be compared.
@@ -15,27 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.backtests import contests, signals
+from benchmarks.backtests import Contest, contests, signals
 from benchmarks.measure import Outcome, Plan, check
 from benchmarks.models import Shape
-from benchmarks.strategy import CASH, FEE, Result, Timed, check_trades, lstm_signal, pandas_feed, ready_column, run
+from benchmarks.strategy import CASH, FEE, Result, lstm_signal, run
 from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.forecast.inference import LSTMForecaster
 
 Floats = NDArray[np.float64]
 TOLERANCE = 1e-6  # of a trade's profit, price 10,000
-
-
-def against_backtrader(plan: Plan) -> Outcome:
-    """Plain Backtrader with PandasData and ready signals, over ours with its forecast."""
-
-    def contest(market: pd.DataFrame, model: LSTMForecaster) -> tuple[float, str]:
-        ready = market.assign(ready=signals(model, market))
-        ours = Timed(lambda: run(CandleFeed(market), lstm_signal(model)))
-        plain = Timed(lambda: run(pandas_feed(ready), ready_column))
-        return plain.seconds / ours.seconds, check_trades(ours.result, plain.result)
-
-    return contests(contest, Shape(), plan)
 
 
 def against_backtesting_py(plan: Plan) -> Outcome:
@@ -52,15 +40,20 @@ def against_vectorbt(plan: Plan) -> Outcome:
 
 
 def _against(peer: Callable[[pd.DataFrame, Floats], list[float]], plan: Plan) -> Outcome:
-    def contest(market: pd.DataFrame, model: LSTMForecaster) -> tuple[float, str]:
-        ready = signals(model, market)
-        ours: Timed[Result] = Timed(lambda: run(CandleFeed(market), lstm_signal(model)))
-        theirs: Timed[list[float]] = Timed(lambda: peer(market, ready))
-        mine = [profit for _, _, profit in ours.result.trades]
-        same = len(mine) == len(theirs.result) > 1 and np.allclose(mine, theirs.result, rtol=0, atol=TOLERANCE)
-        return theirs.seconds / ours.seconds, check(bool(same), "the profits of all trades are equal")
+    def same_profits(ours: Result, theirs: list[float]) -> str:
+        mine = [profit for _, _, profit in ours.trades]
+        same = len(mine) == len(theirs) > 1 and np.allclose(mine, theirs, rtol=0, atol=TOLERANCE)
+        return check(same, "the profits of all trades are equal")
 
-    return contests(contest, Shape(), plan)
+    def set_up(market: pd.DataFrame, model: LSTMForecaster) -> Contest:
+        ready = signals(model, market)
+        return Contest(
+            over=lambda: peer(market, ready),
+            under=lambda: run(CandleFeed(market), lstm_signal(model)),
+            verify=same_profits,
+        )
+
+    return contests(set_up, Shape(), plan)
 
 
 def backtesting_py(market: pd.DataFrame, ready: Floats) -> list[float]:

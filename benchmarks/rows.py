@@ -103,6 +103,10 @@ ROWS = (
         partial(inference.new_bar, Shape()),
     ),
     Row("backtest with LSTMSignal over a ready column", backtests.against_ready_column, "at most", 1.10),
+    Row(
+        "the same without Backtrader's observers",
+        _reported(partial(backtests.against_ready_column, observers=False)),
+    ),
     Row("backtest from the cache over a ready column", fresh.against_ready_column, "at most", 1.05),
     Row("tutorial in next() over ours (L=64 H=64 1 layer, S=L/4)", backtests.against_tutorial, "at least", 7),
     Row(
@@ -112,7 +116,7 @@ ROWS = (
         1,
         _OTHER,
     ),
-    Row("Backtrader, PandasData, signals ready, over ours", _reported(peers.against_backtrader)),
+    Row("Backtrader, PandasData, signals ready, over ours", _reported(backtests.against_plain_backtrader)),
     Row("backtesting.py, signals ready, over ours", _reported(peers.against_backtesting_py)),
     Row("vectorbt, signals ready, over ours", _reported(peers.against_vectorbt)),
     Row(

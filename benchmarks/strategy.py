@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measure import check, cpu_seconds
+from lstm_backtrader.candles import COLUMNS
 from lstm_backtrader.indicators.lstm import LSTMSignal
 
 CASH, FEE = 1e9, 0.0004  # so much that no order is ever refused; 0.04 % a side
@@ -67,9 +68,9 @@ class FollowSignal(bt.Strategy):
             self.trades.append((trade.dtopen, trade.dtclose, trade.pnlcomm))
 
 
-def run(feed: object, signal: Signal) -> Result:
-    """A backtest on Backtrader's own broker, without its standard observers: the least there is to pay."""
-    cerebro = bt.Cerebro(stdstats=False)
+def run(feed: object, signal: Signal, observers: bool = True) -> Result:
+    """A backtest on Backtrader's own broker, with the observers it has by default, or without."""
+    cerebro = bt.Cerebro(stdstats=observers)
     cerebro.broker.setcash(CASH)
     cerebro.broker.setcommission(FEE)
     cerebro.adddata(feed)
@@ -94,16 +95,10 @@ def sma_cross(data: Any) -> Any:
     return bt.Cmp(sma(data, period=FAST), sma(data, period=SLOW))
 
 
-class PandasReady(bt.feeds.PandasData):
-    """Backtrader's own feed with a column `ready`."""
-
-    lines = ("ready",)
-    params = (("ready", -1),)
-
-
 def pandas_feed(market: pd.DataFrame) -> object:
-    """Backtrader's own feed, with the column `ready` where there is one."""
-    kind = PandasReady if "ready" in market.columns else bt.feeds.PandasData
+    """Backtrader's own feed, with a line for each further column, as its documentation shows."""
+    extra = tuple(name for name in market.columns if name not in COLUMNS)
+    kind = type("PandasColumns", (bt.feeds.PandasData,), {"lines": extra, "params": tuple((x, -1) for x in extra)})
     return kind(dataname=market, openinterest=None)
 
 
