@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lstm_backtrader import datafeeds, strategies
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
+    from lstm_backtrader.forecast.foreign import from_module
     from lstm_backtrader.forecast.inference import load_model
     from lstm_backtrader.forecast.training import TrainConfig, train
     from lstm_backtrader.futures.broker import FuturesBroker
@@ -26,6 +27,7 @@ _HOME = {
     "FuturesBroker": "lstm_backtrader.futures.broker",
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
     "TrainConfig": "lstm_backtrader.forecast.training",
+    "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
     "load_model": "lstm_backtrader.forecast.inference",
     "read_candles": "lstm_backtrader.candle_files",
@@ -42,6 +44,7 @@ __all__ = [
     "LSTMSignal",
     "TrainConfig",
     "datafeeds",
+    "from_module",
     "instrument",
     "load_model",
     "read_candles",

@@ -140,8 +140,8 @@ def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, se
     from lstm_backtrader.forecast.inference import LSTMForecaster
     from lstm_backtrader.forecast.manifest import (
         FeatureEntry,
-        LabelEntry,
         Manifest,
+        ScaledReturn,
         ScalerEntry,
         ValidationEntry,
     )
@@ -170,7 +170,7 @@ def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, se
         stride=stride,
         features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in specs),
         scaler=ScalerEntry(mean=(0.1,) * len(specs), scale=(0.8,) * len(specs)),
-        label=LabelEntry(kind="scaled_return", horizon=4, mean=0.0),
+        label=ScaledReturn(horizon=4),
         timeframe_s=3600,
         train_from=then - timedelta(days=99),
         train_until=then - timedelta(days=9),

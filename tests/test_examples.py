@@ -1,6 +1,7 @@
 """The examples run as they stand, offline, in the order a reader meets them."""
 
 import difflib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,26 @@ def test_the_lstm_is_shown_beside_its_baselines(tmp_path):
     lines = run_example("baselines.py", folder=tmp_path).splitlines()
     assert [line.split("x")[0] for line in lines] == ["LSTM 2", "SMA cross 2", "buy and hold 1"]
     assert all("funding" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_a_model_of_ones_own_says_what_its_documentation_says(tmp_path):
+    # when
+    lines = run_example("own_model.py", "out", folder=tmp_path).splitlines()
+
+    # then
+    shown = (EXAMPLES.parent / "docs" / "own-model.md").read_text(encoding="utf-8")
+    assert (tmp_path / "out" / "tutorial" / "model.safetensors").exists()
+    assert [line[:14].strip() for line in lines] == [
+        "the model",
+        "the last close",
+        "direction",
+        "account",
+        "a call a bar",
+    ]
+    assert lines[1] in shown  # arithmetic alone; the net's own digits depend on the machine
+    model, last = (float(re.search(r"misses by ([\d.]+)", line)[1]) for line in lines[:2])
+    assert model > last
 
 
 def test_three_lines_change_from_the_script_before_to_the_one_after():

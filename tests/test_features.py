@@ -273,3 +273,14 @@ def test_a_feature_of_ones_own_is_a_feature(bars, monkeypatch):
 
     assert FeatureSpec("last_close").compute(bars)[7] == bars["close"][7]
     assert "last_close" not in FEATURES
+
+
+def test_a_module_that_is_run_again_replaces_its_own_feature(bars, monkeypatch):
+    monkeypatch.setattr("lstm_backtrader.forecast.features.FEATURES", dict(FEATURES))
+    for factor in (2.0, 3.0):  # as the cell of a notebook
+
+        @feature(memory=lambda: 1)
+        def scaled_close(bars, factor=factor):
+            return factor * bars["close"]
+
+    assert FeatureSpec("scaled_close").compute(bars)[7] == 3.0 * bars["close"][7]

@@ -25,11 +25,11 @@ HOMES = {
 FLOORS = {
     0: "errors candles candle_files futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
-        forecast.dataset forecast.audit forecast.manifest forecast.description
+        forecast.dataset forecast.audit forecast.manifest forecast.description forecast.step
         forecast.cache futures.contract futures.venues futures.bar futures.leg futures.ledger
         reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
-        forecast.walkforward""",
+        forecast.foreign forecast.foreign_net forecast.walkforward""",
     3: """indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account
         futures.broker reporting.recorder reporting.notes datafeeds.frames datafeeds.store datafeeds.ccxt_history
@@ -45,8 +45,8 @@ LISTS_OF_NAMES = {PACKAGE, *(f"{PACKAGE}.{name}" for name in SUBPACKAGES)}
 # A library -> the modules that may import it; "." at the end stands for a whole sub-package.
 ALLOWED = {
     "torch": """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
-        forecast.walkforward""",
-    "safetensors": "forecast.artefact",
+        forecast.foreign forecast.foreign_net forecast.walkforward""",
+    "safetensors": "forecast.artefact forecast.foreign_net",
     "pydantic": "forecast.manifest futures.venues futures.contract",
     "backtrader": """indicators. futures.commission futures.terms futures.account futures.broker reporting.recorder
         datafeeds.frames datafeeds.store datafeeds.ccxt_live strategies. session backtesting demo cli""",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -12,17 +14,19 @@ from lstm_backtrader.errors import DataError
 from lstm_backtrader.forecast.context import StridedContext
 
 SCALER_CLIP = 5.0
+FloatT = TypeVar("FloatT", np.float32, np.float64)
 
 
 @dataclass(frozen=True)
 class Scaler:
-    """Standardises features with the mean and deviation of the train rows, then clips to +-5.
+    """Standardises features with the mean and deviation of the train rows, then clips to +-`clip` (None: not).
 
     `mean`, `scale`: F numbers each. A feature that never varied on train keeps scale 1.
     """
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    clip: float | None = SCALER_CLIP
 
     @classmethod
     def fit(cls, X: NDArray[np.float32]) -> Scaler:
@@ -30,10 +34,16 @@ class Scaler:
         mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
         return cls(tuple(mean.tolist()), tuple(np.where(std > 1e-12, std, 1.0).tolist()))
 
-    def transform(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, F) -> (N, F)."""
-        scaled = (X - np.asarray(self.mean)) / np.asarray(self.scale)
-        return np.asarray(np.clip(scaled, -SCALER_CLIP, SCALER_CLIP), dtype=np.float32)
+    @cached_property
+    def _arrays(self) -> NDArray[np.float64]:
+        return np.array([self.mean, self.scale])
+
+    def transform(self, X: NDArray[FloatT]) -> NDArray[FloatT]:
+        """(N, F) -> (N, F), of the same precision."""
+        scaled = (X - self._arrays[0]) / self._arrays[1]
+        if self.clip is not None:
+            scaled = np.clip(scaled, -self.clip, self.clip)
+        return np.asarray(scaled, dtype=X.dtype)
 
 
 @dataclass(frozen=True)

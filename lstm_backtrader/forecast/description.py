@@ -6,7 +6,7 @@ import pandas as pd
 
 from lstm_backtrader.candles import COLUMNS
 from lstm_backtrader.forecast.context import StridedContext
-from lstm_backtrader.forecast.features import longest_memory
+from lstm_backtrader.forecast.features import VOLATILITY_MEMORY, longest_memory
 from lstm_backtrader.forecast.manifest import Manifest
 
 
@@ -18,6 +18,8 @@ class DescribedModel:
         self.name = name
         self.specs = manifest.specs()
         self.memory = longest_memory(self.specs)
+        if manifest.label.kind != "scaled_return":  # what the net says is divided by the volatility
+            self.memory = max(self.memory, VOLATILITY_MEMORY + 1)
         self.context = StridedContext(manifest.context, manifest.stride)
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import CodeType
 
 import numpy as np
@@ -49,7 +50,10 @@ class FeatureSpec:
 
     def __post_init__(self) -> None:
         if self.name not in FEATURES:
-            raise ConfigError(f"unknown feature '{self.name}'. Known: {', '.join(sorted(FEATURES))}.")
+            raise ConfigError(
+                f"unknown feature '{self.name}'. Known: {', '.join(sorted(FEATURES))}. "
+                f"If it is your own, import the module that registers it first."
+            )
         signature = inspect.signature(FEATURES[self.name].memory)
         try:
             signature.bind(**self.params)
@@ -59,7 +63,7 @@ class FeatureSpec:
                 f"not {', '.join(self.params) or 'none'}."
             ) from error
 
-    @property
+    @cached_property
     def memory(self) -> int:
         """Bars the feature reads, the current one included."""
         return FEATURES[self.name].memory(**self.params)
@@ -78,11 +82,14 @@ class FeatureSpec:
 
 
 def feature(memory: Callable[..., int]) -> Callable[[Callable[..., Floats]], Callable[..., Floats]]:
-    """Register a function `(bars, **params) -> (T,)` as a feature; `memory(**params)` gives the bars it reads."""
+    """Register a function `(bars, **params) -> (T,)` as a feature; `memory(**params)` gives the bars it reads.
+
+    A module that is run again, as a notebook's cells are, replaces its own; another's name is refused.
+    """
 
     def register(function: Callable[..., Floats]) -> Callable[..., Floats]:
         name = function.__name__
-        if name in FEATURES:
+        if name in FEATURES and FEATURES[name].function.__module__ != function.__module__:
             raise ConfigError(f"a feature '{name}' exists already. Choose another name.")
         FEATURES[name] = Feature(function, memory)
         return function
@@ -106,12 +113,23 @@ def default_features(events: Sequence[str] = ()) -> tuple[FeatureSpec, ...]:
     )
 
 
-def make_features(bars: Bars, specs: Sequence[FeatureSpec]) -> NDArray[np.float32]:
-    """(T, F) float32, one column a spec; rows before the longest memory are NaN."""
-    X = np.empty((len(bars), len(specs)), dtype=np.float32)
+def make_features(bars: Bars, specs: Sequence[FeatureSpec], precision: str = "float32") -> NDArray[np.float32]:
+    """(T, F) of `precision`, one column a spec; rows before the longest memory are NaN."""
+    X = np.empty((len(bars), len(specs)), dtype=precision)
     for column, spec in enumerate(specs):
         X[:, column] = spec.compute(bars)
     return X
+
+
+def newest_features(bars: Bars, specs: Sequence[FeatureSpec], precision: str = "float32") -> NDArray[np.float32]:
+    """(F,) of `precision`: the last row of `make_features`, each feature from its own memory of bars alone."""
+    parts: dict[int, Bars] = {}
+    row = np.empty(len(specs), dtype=precision)
+    for column, spec in enumerate(specs):
+        if spec.memory not in parts:
+            parts[spec.memory] = bars.last(spec.memory)
+        row[column] = spec.compute(parts[spec.memory])[-1]
+    return row
 
 
 def longest_memory(specs: Sequence[FeatureSpec]) -> int:
@@ -195,14 +213,15 @@ def window_mean_std(values: Floats, span: int) -> tuple[Floats, Floats]:
     mean, std = np.full(len(values), np.nan), np.full(len(values), np.nan)
     if len(values) < span:
         return mean, std
-    windows = sliding_window_view(values, span)  # (T - span + 1, span), a view
+    is_one = len(values) == span  # live, bar by bar
+    windows = values[None] if is_one else sliding_window_view(values, span)  # (T - span + 1, span), a view
     chunk = max(1, 1_000_000 // span)
     for start in range(0, len(windows), chunk):
         part = windows[start : start + chunk]
-        centre = part.mean(axis=1)
+        centre = np.add.reduce(part, axis=1) / span  # what mean() does, for a third of its overhead
         rows = slice(span - 1 + start, span - 1 + start + len(part))
         mean[rows] = centre
-        std[rows] = np.sqrt(((part - centre[:, None]) ** 2).mean(axis=1))
+        std[rows] = np.sqrt(np.add.reduce((part - centre[:, None]) ** 2, axis=1) / span)
     return mean, std
 
 

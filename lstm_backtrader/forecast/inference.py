@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,10 +19,12 @@ from lstm_backtrader.errors import ConfigError, TimeframeError
 from lstm_backtrader.forecast.artefact import load_artefact, pack_weights, save_artefact
 from lstm_backtrader.forecast.dataset import Scaler
 from lstm_backtrader.forecast.description import DescribedModel
-from lstm_backtrader.forecast.features import make_features
+from lstm_backtrader.forecast.features import make_features, newest_features
+from lstm_backtrader.forecast.labels import in_label_units
 from lstm_backtrader.forecast.manifest import Manifest, file_stamps
-from lstm_backtrader.forecast.network import RecurrentNet, State, one_thread
+from lstm_backtrader.forecast.network import RecurrentNet, one_thread
 from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, NO_FORECAST, ForecastPoint
+from lstm_backtrader.forecast.step import EnsembleStep
 from lstm_backtrader.forecast.strided import strided_forecast
 
 _NS = 1_000_000_000
@@ -37,9 +40,11 @@ class LSTMForecaster(DescribedModel):
         self, manifest: Manifest, nets: Sequence[RecurrentNet], name: str = "LSTM", device: Device = "cpu"
     ) -> None:
         super().__init__(manifest, name)
-        self.nets = list(nets)
+        self.nets = [net.to(getattr(torch, manifest.precision)) for net in nets]
         self.device = find_device(device)
-        self.scaler = Scaler(manifest.scaler.mean, manifest.scaler.scale)
+        weights = [{name: part.numpy() for name, part in net.state_dict().items()} for net in self.nets]
+        self.step = EnsembleStep(weights, manifest.cell, manifest.layers)
+        self.scaler = Scaler(manifest.scaler.mean, manifest.scaler.scale, manifest.scaler.clip)
         self.step_ns = manifest.timeframe_s * _NS
 
     def __repr__(self) -> str:
@@ -60,15 +65,13 @@ class LSTMForecaster(DescribedModel):
         nets = [copy.deepcopy(net).to(self.device) for net in self.nets] if self.device != "cpu" else self.nets
         for begin in range(0, len(bars), _SEGMENT):
             end = min(begin + _SEGMENT, len(bars))
-            first = max(
-                0, begin - self.memory - self.context.span
-            )  # all that a forecast from `begin` on depends on
+            first = max(0, begin - self.memory - self.context.span)  # what the forecast of `begin` depends on
             part = bars.part(first, end)
             rows, X, slots = self._inputs(part)
-            members = np.full((len(nets), len(part)), np.nan, dtype=np.float32)  # (M, rows of the part)
+            members = np.full((len(nets), len(part)), np.nan, dtype=X.dtype)  # (M, rows of the part)
             begun = self._begun(part)
             members[:, rows] = strided_forecast(nets, self.context, X, slots, begun=begun, device=self.device)
-            values[:, begin:end] = self._combine(members[:, begin - first :])
+            values[:, begin:end] = self._combine(self._in_label_units(members[:, begin - first :], part))
         return pd.DataFrame(dict(zip(FORECAST_COLUMNS, values, strict=True)), index=candles.index)
 
     def stream(self) -> LSTMStream:
@@ -83,19 +86,34 @@ class LSTMForecaster(DescribedModel):
 
     def _inputs(self, bars: Bars) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
         """Rows with all features (N,), their scaled features (N, F) and slots (N,)."""
-        X = make_features(bars, self.specs)
+        X = make_features(bars, self.specs, self.manifest.precision)
         rows = np.flatnonzero(np.isfinite(X).all(axis=1))
         return rows, self.scaler.transform(X[rows]), bars.open_time[rows] // self.step_ns
+
+    def _in_label_units(self, members: NDArray[np.float32], bars: Bars) -> NDArray[np.float64]:
+        """What the nets said at the last N of the bars, (M, N), as scaled returns."""
+        label, said = self.manifest.label, members.astype(np.float64)
+        if label.kind == "scaled_return":
+            return said
+        return in_label_units(label.offset + label.scale * said, bars, label.horizon, label.kind)
+
+    def _point(self, members: NDArray[np.float64]) -> ForecastPoint:
+        """`_combine` for one bar (M,), without its overhead."""
+        values = [float(value) for value in members]
+        mean = math.fsum(values) / len(values)
+        spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+        z = mean / self.manifest.validation.residual_std
+        return ForecastPoint(mean, 0.5 * math.erfc(-z / math.sqrt(2)), spread)
 
     def _begun(self, bars: Bars) -> int | None:
         """The first slot that could have features."""
         return int(bars.open_time[self.memory - 1]) // self.step_ns if len(bars) >= self.memory else None
 
-    def _combine(self, members: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+    def _combine(self, members: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         """(M, T) -> mean, probability of a positive label, standard deviation over members: (T,) each."""
-        mean = members.mean(axis=0, dtype=np.float64)
+        mean = members.mean(axis=0)
         z = torch.from_numpy(mean / self.manifest.validation.residual_std)
-        return mean, torch.special.ndtr(z).numpy(), members.std(axis=0, dtype=np.float64)
+        return mean, torch.special.ndtr(z).numpy(), members.std(axis=0)
 
 
 class LSTMStream:
@@ -127,13 +145,13 @@ class LSTMStream:
                 self._committed = self._rebuild(tail(model.warmup))
             self._time = time
         self._values = self._pack(recent, -1)
-        rows, X, slots = model._inputs(recent)
-        if len(rows) == 0 or rows[-1] != len(recent) - 1:  # a bar without features is skipped
+        row = newest_features(recent, model.specs, model.manifest.precision)
+        if not np.isfinite(row).all():  # a bar without features is skipped
             self._newest = self._committed
             return NO_FORECAST
-        self._newest, members = self._committed.advance(X[-1], int(slots[-1]))
-        mean, prob_up, spread = model._combine(members[:, None])
-        return ForecastPoint(float(mean[0]), float(prob_up[0]), float(spread[0]))
+        x = model.scaler.transform(row[None])[0]
+        self._newest, members = self._committed.advance(x, time // model.step_ns)
+        return model._point(model._in_label_units(members[:, None], recent)[:, 0])
 
     def _pack(self, bars: Bars, row: int) -> bytes:
         return np.array([bars[name][row] for name in self._model.columns]).tobytes()
@@ -147,7 +165,7 @@ class LSTMStream:
 
 
 class _Sequences:
-    """The sequences alive after a bar: where each started, bars it has seen, and its state in each net."""
+    """The sequences alive after a bar: where each started, bars it has seen, and the ensemble's state in it."""
 
     def __init__(
         self,
@@ -155,39 +173,35 @@ class _Sequences:
         begun: int | None,
         starts: list[int],
         seen: list[int],
-        states: list[State],
+        state: NDArray[np.float32],
     ) -> None:
         self.model = model
         self.begun = begun  # first slot that could have features; what starts before it is incomplete
         self.starts = starts
         self.seen = seen
-        self.states = states  # a net: (h, c), each (layers, len(starts), H)
+        self.state = state  # (parts, layers, M, n, H)
 
     @classmethod
     def none(cls, model: LSTMForecaster) -> _Sequences:
-        shape = (model.manifest.layers, 0, model.manifest.hidden)
-        parts = 2 if model.manifest.cell == "lstm" else 1
-        return cls(model, None, [], [], [tuple(torch.empty(shape) for _ in range(parts)) for _ in model.nets])
+        return cls(model, None, [], [], model.step.empty())
 
     @classmethod
     def of_history(
         cls, model: LSTMForecaster, X: NDArray[np.float32], slots: NDArray[np.int64], begun: int | None
     ) -> _Sequences:
         """Run every sequence alive at the last slot over its rows of X (N, F)."""
-        here = cls.none(model)
-        here.begun = begun
         if len(slots) == 0 or begun is None:
-            return here
-        here.starts = [start for start in model.context.alive(int(slots[-1])) if start >= begun]
-        firsts = [int(np.searchsorted(slots, start)) for start in here.starts]
-        here.seen = [len(slots) - first for first in firsts]
+            return cls(model, begun, [], [], model.step.empty())
+        starts = [start for start in model.context.alive(int(slots[-1])) if start >= begun]
+        firsts = [int(np.searchsorted(slots, start)) for start in starts]
+        states = [model.step.empty()]
         with one_thread(), torch.inference_mode():
             for first in firsts:
                 x = torch.from_numpy(X[first:])[None]  # (1, n, F)
-                for member, net in enumerate(model.nets):
-                    _, state = net(x)
-                    here.states[member] = _join(here.states[member], state)
-        return here
+                parts = [net(x)[1] for net in model.nets]  # M times (h, c), each (layers, 1, H)
+                stacked = [torch.stack(part, dim=1) for part in zip(*parts, strict=True)]  # (layers, M, 1, H)
+                states.append(torch.stack(stacked).numpy())
+        return cls(model, begun, starts, [len(slots) - first for first in firsts], np.concatenate(states, axis=3))
 
     def advance(self, x: NDArray[np.float32], slot: int) -> tuple[_Sequences, NDArray[np.float32]]:
         """One bar on: features (F,) at `slot` -> the sequences after it, forecasts of the nets (M,)."""
@@ -198,35 +212,16 @@ class _Sequences:
         kept = self.starts[dropped:]
         latest = kept[-1] if kept else begun - 1
         fresh = [start for start in alive if start > latest and start >= begun]
+        state = self.state[:, :, :, dropped:]
+        if fresh:
+            zeros = np.zeros((*state.shape[:3], len(fresh), state.shape[4]), state.dtype)
+            state = np.concatenate([state, zeros], axis=3)
         starts = kept + fresh
         seen = [n + 1 for n in self.seen[dropped:]] + [1] * len(fresh)
-        forecasts = np.full(len(model.nets), np.nan, dtype=np.float32)
-        states = []
-        with one_thread(), torch.inference_mode():
-            batch = torch.from_numpy(x).expand(len(starts), 1, -1)  # (n, 1, F)
-            for member, net in enumerate(model.nets):
-                before = _resize(self.states[member], dropped, len(fresh))
-                if not starts:
-                    states.append(before)
-                    continue
-                y, after = net(batch, before)  # (n, 1)
-                states.append(after)
-                if starts[0] == alive[0] and 2 * seen[0] >= model.context.length:
-                    forecasts[member] = float(y[0, 0])
-        return _Sequences(model, begun, starts, seen, states), forecasts
-
-
-def _join(left: State, right: State) -> State:
-    return tuple(torch.cat([a, b], dim=1) for a, b in zip(left, right, strict=True))
-
-
-def _resize(state: State, dropped: int, fresh: int) -> State:
-    """Without its oldest `dropped` sequences, with `fresh` zero states behind."""
-    if dropped:
-        state = tuple(part[:, dropped:].contiguous() for part in state)
-    if fresh:
-        state = _join(state, tuple(part.new_zeros(part.shape[0], fresh, part.shape[2]) for part in state))
-    return state
+        forecasts, state = model.step.advance(x, state)
+        is_whole = bool(starts) and starts[0] == alive[0] and 2 * seen[0] >= model.context.length
+        first = forecasts[:, 0] if is_whole else np.full(len(model.nets), np.nan, dtype=x.dtype)
+        return _Sequences(model, begun, starts, seen, state), first
 
 
 def find_device(device: Device) -> str:

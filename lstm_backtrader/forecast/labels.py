@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,3 +29,16 @@ def scaled_return(bars: Bars, horizon: int) -> NDArray[np.float64]:
     scaled = ahead / (volatility(bars)[:-horizon] * np.sqrt(horizon))
     out[:-horizon] = np.where(elapsed == horizon * step, np.clip(scaled, -LABEL_CLIP, LABEL_CLIP), np.nan)
     return out
+
+
+def in_label_units(
+    said: NDArray[np.float64], bars: Bars, horizon: int, kind: Literal["log_return", "next_close"]
+) -> NDArray[np.float64]:
+    """What M nets trained elsewhere said at the last N bars, log returns or closes, as scaled returns: (M, N).
+
+    NaN where sigma is unknown (the first 168 bars), and where a forecast close is not above zero.
+    """
+    last = slice(len(bars) - said.shape[1], None)
+    if kind == "next_close":
+        said = np.log(np.where(said > 0, said, np.nan) / bars["close"][last])
+    return np.asarray(said / (volatility(bars)[last] * np.sqrt(horizon)))

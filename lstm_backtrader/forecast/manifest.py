@@ -6,12 +6,13 @@ import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from lstm_backtrader.errors import ConfigError, ModelError
 from lstm_backtrader.forecast.context import StridedContext
+from lstm_backtrader.forecast.dataset import SCALER_CLIP
 from lstm_backtrader.forecast.features import FeatureSpec
 
 SCHEMA_VERSION = 1
@@ -33,35 +34,63 @@ class FeatureEntry(_Strict):
 
 
 class ScalerEntry(_Strict):
-    """Mean and scale of each feature on the train rows."""
+    """(x - mean) / scale of each feature, then cut to +-`clip` (None: not cut)."""
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    clip: PositiveFloat | None = SCALER_CLIP
 
 
-class LabelEntry(_Strict):
-    """What was learned: the volatility-scaled return over `horizon` bars, less its `mean` on train."""
+class ScaledReturn(_Strict):
+    """The net says the volatility-scaled return over `horizon` bars, less its `mean` on train."""
 
-    kind: Literal["scaled_return"]
+    kind: Literal["scaled_return"] = "scaled_return"
     horizon: PositiveInt
-    mean: float
+    mean: float = 0.0
+
+
+class LogReturn(_Strict):
+    """The net says x, and offset + scale * x is the log return over the next `horizon` bars."""
+
+    kind: Literal["log_return"] = "log_return"
+    horizon: PositiveInt = 1
+    offset: float = 0.0
+    scale: PositiveFloat = 1.0
+
+
+class NextClose(_Strict):
+    """The net says x, and offset + scale * x is the close `horizon` bars on."""
+
+    kind: Literal["next_close"] = "next_close"
+    horizon: PositiveInt = 1
+    offset: float = 0.0
+    scale: PositiveFloat = 1.0
+
+
+Label = Annotated[ScaledReturn | LogReturn | NextClose, Field(discriminator="kind")]
 
 
 class ValidationEntry(_Strict):
-    """The ensemble on validation bars. `seam`: rms forecast change where the context restarts / elsewhere."""
+    """The ensemble on validation bars. `seam`: rms forecast change where the context restarts / elsewhere.
+
+    A model trained elsewhere may come with nothing but its `residual_std`.
+    """
 
     bars: int
-    loss: float
+    loss: float | None
     ic: float | None
     event_ic: float | None
     seam: float | None
-    residual_std: float
-    forecast_std: float
+    residual_std: PositiveFloat
+    forecast_std: float | None
     best_steps: tuple[int, ...]
 
 
 class Manifest(_Strict):
-    """Everything a model is besides its weights. Times are UTC; bars are labelled by their open."""
+    """Everything a model is besides its weights. Times are UTC; bars are labelled by their open.
+
+    What only its training knows is None where a model was trained elsewhere.
+    """
 
     schema_version: Literal[1]
     created: datetime
@@ -72,22 +101,27 @@ class Manifest(_Strict):
     stride: int
     features: tuple[FeatureEntry, ...] = Field(min_length=1)
     scaler: ScalerEntry
-    label: LabelEntry
+    label: Label
     timeframe_s: PositiveInt
-    train_from: datetime
+    train_from: datetime | None
     train_until: datetime
-    validation_from: datetime
+    validation_from: datetime | None
     trained_until: datetime
     purge_bars: int
     expires: datetime | None
-    fill_rate: float
+    fill_rate: float | None
     seeds: tuple[int, ...] = Field(min_length=1)
     threshold: float
     validation: ValidationEntry
     training: dict[str, int | float | str | bool | list[str] | None]
-    data_sha256: str
+    data_sha256: str | None
     weights_sha256: str
     versions: dict[str, str]
+
+    @property
+    def precision(self) -> Literal["float32", "float64"]:
+        """Numbers the nets compute in: a return from two prices is a small difference of large ones."""
+        return "float64" if self.label.kind == "next_close" else "float32"
 
     def inputs_sha256(self) -> str:
         """SHA-256 of all that decides what the weights compute: features and their order, scaler, label, shape."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from datetime import timedelta
+from numbers import Integral
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import pandas as pd
 
 from lstm_backtrader.candles import Bars
+from lstm_backtrader.errors import ConfigError
 
 FORECAST_COLUMNS = ("forecast", "prob_up", "spread")
 
@@ -66,3 +69,70 @@ class Forecaster(Protocol):
     def stream(self) -> ForecastStream:
         """A fresh stream."""
         ...
+
+
+_MEMBERS = ("timeframe", "warmup", "predict", "stream")
+
+
+def check_forecaster(model: object) -> Forecaster:
+    """`model`, if it meets the protocol; `ConfigError` with every member that is missing or wrong."""
+    if isinstance(model, type):
+        raise ConfigError(f"model is the class {model.__name__}. Give an instance: model={model.__name__}(...).")
+    missing = [name for name in _MEMBERS if not hasattr(model, name)]
+    if len(missing) == len(_MEMBERS):
+        brought = " A torch module becomes one by `lbt.from_module`." if hasattr(model, "state_dict") else ""
+        raise ConfigError(
+            f"model of type {type(model).__name__} is neither a path nor a forecaster. Give the directory "
+            f"`lbt train` wrote, or an object with {', '.join(_MEMBERS[:-1])} and {_MEMBERS[-1]}.{brought}"
+        )
+    wrong = [f"it has no `{name}`" for name in missing]
+    wrong += [fault for name in _MEMBERS if name not in missing and (fault := _fault(name, getattr(model, name)))]
+    columns = getattr(model, "columns", ())
+    if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
+        wrong.append(f"`columns` {columns!r} is no sequence of names")
+    if wrong:
+        raise ConfigError(
+            f"{type(model).__name__} is no forecaster yet: {'; '.join(wrong)}. See docs/own-model.md."
+        )
+    return cast(Forecaster, model)
+
+
+def _fault(name: str, member: object) -> str:
+    """What is wrong with a member of a forecaster; empty if nothing."""
+    if name in ("predict", "stream"):
+        if not callable(member):
+            return f"`{name}` is no method but {member!r}"
+        stream = member() if name == "stream" else None
+        return (
+            ""
+            if stream is None or callable(getattr(stream, "update", None))
+            else (f"`stream()` gives a {type(stream).__name__} without the method `update`")
+        )
+    if name == "warmup":
+        is_count = isinstance(member, Integral) and not isinstance(member, bool) and int(member) >= 1
+        return "" if is_count else f"`warmup` {member!r} is no whole number of bars, 1 or more"
+    try:
+        is_length = isinstance(member, str | timedelta) and pd.Timedelta(member) > pd.Timedelta(0)
+    except ValueError:
+        is_length = False
+    return "" if is_length else f"`timeframe` {member!r} is no pd.Timedelta above 0, such as pd.Timedelta('1h')"
+
+
+def check_forecast(forecast: object, candles: pd.DataFrame, forecaster: Forecaster) -> pd.DataFrame:
+    """What `predict` gave, if it has the columns and rows it must have; else `ConfigError`."""
+    name = type(forecaster).__name__
+    if not isinstance(forecast, pd.DataFrame):
+        raise ConfigError(
+            f"{name}.predict gave a {type(forecast).__name__}. Return a DataFrame on the candles' index."
+        )
+    lacking = [column for column in FORECAST_COLUMNS if column not in forecast.columns]
+    if lacking:
+        raise ConfigError(
+            f"{name}.predict gave no column {', '.join(lacking)}. Fill what you do not know with NaN."
+        )
+    if len(forecast) != len(candles):
+        raise ConfigError(
+            f"{name}.predict gave {len(forecast)} rows for {len(candles)} candles. Return one for each, NaN where "
+            f"there is no forecast."
+        )
+    return forecast

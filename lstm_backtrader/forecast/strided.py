@@ -35,7 +35,7 @@ def strided_forecast(
     bars are there. `threads`: Python threads, each with one torch thread; None takes one a core. `device`: where
     the nets are.
     """
-    out = np.full((len(nets), len(X)), np.nan, dtype=np.float32)
+    out = np.full((len(nets), len(X)), np.nan, dtype=X.dtype)
     if len(slots) == 0:
         return out
     plan = sequences(context, slots, int(slots[0]) if begun is None else begun)
@@ -71,7 +71,7 @@ class Crops:
         row, column = X.strides
         shape = (self._whole, span, X.shape[1])
         self._inside = as_strided(X, shape, (row, row, column), writeable=False)
-        tail = np.concatenate([X[self._whole :], np.zeros((span, X.shape[1]), np.float32)])
+        tail = np.concatenate([X[self._whole :], np.zeros((span, X.shape[1]), X.dtype)])
         self._tail = as_strided(tail, (len(X) - self._whole + 1, *shape[1:]), (*tail.strides[:1], *tail.strides))
 
     def __getitem__(self, first: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -29,8 +29,8 @@ from lstm_backtrader.forecast.labels import scaled_return
 from lstm_backtrader.forecast.manifest import (
     Cell,
     FeatureEntry,
-    LabelEntry,
     Manifest,
+    ScaledReturn,
     ScalerEntry,
     ValidationEntry,
 )
@@ -155,7 +155,7 @@ def train(
         stride=config.strided_context().stride,
         features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in specs),
         scaler=ScalerEntry(mean=scaler.mean, scale=scaler.scale),
-        label=LabelEntry(kind="scaled_return", horizon=config.horizon, mean=label_mean),
+        label=ScaledReturn(horizon=config.horizon, mean=label_mean),
         timeframe_s=step_ns // 1_000_000_000,
         train_from=_time(slots[0], step_ns),
         train_until=_time(labelled[labelled < split.train_end][-1], step_ns),
@@ -165,7 +165,7 @@ def train(
         expires=trained_until + timedelta(days=config.expires_days) if config.expires_days else None,
         fill_rate=fill_rate,
         seeds=tuple(seeds),
-        threshold=validation.forecast_std,
+        threshold=validation.forecast_std or 0.0,
         validation=validation,
         training={**asdict(config), "events": list(config.events)},
         data_sha256=candles_sha256(candles),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lstm_backtrader.candles import COLUMNS, Bars, show_time
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.labels import scaled_return
-from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, ForecastPoint
+from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, ForecastPoint, check_forecast
 from lstm_backtrader.forecast.quality import correlation
 from lstm_backtrader.indicators.models import as_forecaster, predict
 from lstm_backtrader.indicators.tape import Tape
@@ -90,7 +90,8 @@ class LSTMSignal(bt.Indicator):
         first = self.forecaster.warmup - 1
         suppressed = self._is_suppressed(bars.open_time)
         if len(bars) > first:
-            predicted = predict(self.forecaster, _frame(bars))
+            candles = _frame(bars)
+            predicted = check_forecast(predict(self.forecaster, candles), candles, self.forecaster)
             for name in FORECAST_COLUMNS:
                 values = predicted[name].to_numpy(np.float64)
                 forecast[name][first:] = np.where(suppressed, np.nan, values)[first:]

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lstm_backtrader.candles import COLUMNS, Bars
-from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.cache import cached_forecast
 from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.manifest import Manifest, file_stamps, read_manifest, read_weights
-from lstm_backtrader.forecast.protocol import Forecaster, ForecastPoint, ForecastStream
+from lstm_backtrader.forecast.protocol import Forecaster, ForecastPoint, ForecastStream, check_forecaster
 
 if TYPE_CHECKING:
     from lstm_backtrader.forecast.inference import LSTMForecaster
@@ -65,12 +64,7 @@ def as_forecaster(model: object) -> Forecaster:
     if isinstance(model, str | Path):
         folder = Path(model).resolve()
         return _model_file(folder, file_stamps(folder))
-    if isinstance(model, Forecaster) and not isinstance(model, type):
-        return model
-    raise ConfigError(
-        f"model {model!r} is neither a path nor a forecaster. "
-        f"Give the directory `lbt train` wrote, or an object with predict, stream, warmup and timeframe."
-    )
+    return check_forecaster(model)
 
 
 def predict(forecaster: Forecaster, candles: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Equity against its benchmark, and the drawdown below, as plain SVG that scales to any width."""
+"""Equity and drawdown, and price, trades and signal together, as plain SVG that scales to any width."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ from lstm_backtrader.reporting.metrics import drawdowns
 
 BUCKETS = 500  # each keeps its first, lowest, highest and last value
 LOG_FROM = 8.0  # highest over lowest value from which the scale is logarithmic
+MAX_MARKED = 150  # trades marked on the price
+STRIP = 400  # stretches of time the signal is averaged over
+_MARKS = {  # kind -> sign in the legend, shape in pixels around the place
+    "long": ("▲", "M0-5L5 4H-5Z"),
+    "short": ("▼", "M0 5L5-4H-5Z"),
+    "exit": ("○", "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0"),
+    "liquidation": ("✕", "M-5-5L5 5M5-5L-5 5"),
+}
 SIDE = 1000.0  # the drawing's own units, stretched to the width of the page
 
 
@@ -45,6 +53,100 @@ def equity_chart(equity: pd.Series, benchmark: pd.Series | None, start_equity: f
         + _dates(equity.index)
         + "</figure>"
     )
+
+
+def trade_chart(bars: pd.DataFrame, trades: pd.DataFrame, symbol: str, threshold: float | None) -> str:
+    """Price with entries and exits, and below it the signal, as HTML with inline SVG.
+
+    `bars` (T,): `close`, `position` and `forecast` of one instrument; `trades`: rows of the trade book, of which
+    those of `symbol` are drawn. The signal is +-1 where the forecast reaches `threshold`; without any forecast the
+    side of the position takes its place.
+    """
+    close, times = bars["close"], _position_in_time(bars.index)
+    low, high = float(close.min()), float(close.max())
+    scale = _Scale(low, high, is_log=low > 0 and high / low > LOG_FROM)
+    own = trades[trades["symbol"] == symbol]
+    moved = (own["exit_price"] / own["entry_price"] - 1).abs()  # unknown of what is still open
+    order = own.assign(moved=moved).sort_values(["is_liquidation", "moved"], ascending=False, na_position="first")
+    marked = order.iloc[:MAX_MARKED]
+    longs, liquidations = int((own["side"] > 0).sum()), int(own["is_liquidation"].sum())
+    name = (
+        f"Price of {symbol} from {close.iloc[0]:,.6g} to {close.iloc[-1]:,.6g}, with {longs:,} long and "
+        f"{len(own) - longs:,} short entries, {liquidations:,} of them liquidated"
+    )
+    cut = (
+        ""
+        if len(marked) == len(own)
+        else (
+            f'<p class="quiet">Marked are {len(marked)} of {len(own):,} trades: liquidations, then those over the '
+            "largest moves of price.</p>"
+        )
+    )
+    keys = "".join(f'<span class="mark {kind}">{sign} {kind}</span>' for kind, (sign, _) in _MARKS.items())
+    ticks = [(f"{tick:,.6g}", scale.top(tick)) for tick in scale.ticks()]
+    marks = f'<svg class="marks" aria-hidden="true">{_definitions()}{_marks(marked, bars.index, scale)}</svg>'
+    line = _polyline(times, close, scale, "price")
+    title = f"Price{', log scale' if scale.is_log else ''} and trades"
+    return (
+        f'<figure class="chart"><figcaption>{title} {keys}</figcaption>'
+        + _pane(name, line, ticks, "tall", over=marks)
+        + _signal_strip(bars, times, threshold)
+        + _dates(bars.index)
+        + cut
+        + "</figure>"
+    )
+
+
+def _signal_strip(bars: pd.DataFrame, times: NDArray[np.float64], threshold: float | None) -> str:
+    """The share of bars at +1 upwards and at -1 downwards, over at most STRIP stretches of time."""
+    forecast = bars["forecast"].to_numpy(dtype="float64")
+    if threshold is not None and np.isfinite(forecast).any():
+        title, signal = "Signal", np.where(np.abs(forecast) >= threshold, np.sign(forecast), 0.0)
+    else:
+        title, signal = "Position", np.sign(bars["position"].to_numpy(dtype="float64"))
+    stretch = np.minimum((times * STRIP).astype(np.int64), STRIP - 1)
+    if len(times) < STRIP:
+        stretch = np.arange(len(times))
+    count = np.bincount(stretch)
+    edges = np.concatenate([times[np.flatnonzero(np.diff(stretch, prepend=-1))], [1.0]]) * SIDE
+    areas = []
+    for kind, side in (("long", 1), ("short", -1)):
+        share = np.bincount(stretch, weights=signal == side)[count > 0] / count[count > 0]
+        steps = "".join(
+            f"M{a:.1f} 500V{500 - side * 500 * height:.0f}H{b:.1f}V500"
+            for (a, b), height in zip(pairwise(edges), share, strict=True)
+            if height
+        )
+        areas.append(f'<path class="area {kind}" d="{steps}"/>')
+    shares = [f"{(signal == side).mean():.0%}" for side in (1, -1)]
+    return (
+        f'<figcaption>{title} <span class="mark long">up: +1, {shares[0]} of bars</span>'
+        f'<span class="mark short">down: \N{MINUS SIGN}1, {shares[1]}</span></figcaption>'
+        + _pane(f"{title}: +1 on {shares[0]}, -1 on {shares[1]} of bars", "".join(areas), [("0", 0.5)], "strip")
+    )
+
+
+def _marks(trades: pd.DataFrame, index: pd.Index[pd.Timestamp], scale: _Scale) -> str:
+    """Entries, exits and liquidations at their time and price; what lies outside is moved to the edge."""
+    closed = trades[~trades["is_open"]]
+    found = []
+    for kind, end, rows in (
+        ("exit", "exit", closed[~closed["is_liquidation"]]),
+        ("long", "entry", trades[trades["side"] > 0]),
+        ("short", "entry", trades[trades["side"] < 0]),
+        ("liquidation", "exit", closed[closed["is_liquidation"]]),
+    ):
+        x = _position_in_time(pd.DatetimeIndex(rows[f"{end}_time"]), index).clip(0, 1)
+        y = scale.tops(rows[f"{end}_price"].to_numpy(dtype="float64")).clip(0, 1)
+        found += [
+            f'<use href="#{kind}" class="{kind}" x="{a:.2%}" y="{b:.2%}"/>' for a, b in zip(x, y, strict=True)
+        ]
+    return "".join(found)
+
+
+def _definitions() -> str:
+    paths = "".join(f'<path id="{kind}" d="{path}"/>' for kind, (_, path) in _MARKS.items())
+    return f"<defs>{paths}</defs>"
 
 
 class _Scale:
@@ -94,18 +196,24 @@ def _polyline(times: NDArray[np.float64], curve: pd.Series, scale: _Scale, kind:
     return f'<polyline class="{kind}" points="{points}"/>'
 
 
-def _pane(name: str, lines: str, ticks: list[tuple[str, float]], height: str) -> str:
+def _pane(name: str, lines: str, ticks: list[tuple[str, float]], height: str, over: str = "") -> str:
     grid = "".join(f'<path class="grid" d="M0 {top * SIDE:.1f}H{SIDE:.0f}"/>' for _, top in ticks)
     labels = "".join(f'<span style="top:{top:.2%}">{escape(text)}</span>' for text, top in ticks)
     return (
         f'<div class="pane {height}"><svg role="img" aria-label="{escape(name)}" preserveAspectRatio="none" '
-        f'viewBox="0 0 {SIDE:.0f} {SIDE:.0f}">{grid}{lines}</svg>{labels}</div>'
+        f'viewBox="0 0 {SIDE:.0f} {SIDE:.0f}">{grid}{lines}</svg>{over}{labels}</div>'
     )
 
 
-def _position_in_time(index: pd.Index[pd.Timestamp]) -> NDArray[np.float64]:
-    stamps = pd.DatetimeIndex(index).as_unit("ms").asi8.astype("float64")
-    return np.asarray((stamps - stamps[0]) / max(stamps[-1] - stamps[0], 1.0), dtype="float64")
+def _position_in_time(
+    index: pd.Index[pd.Timestamp], within: pd.Index[pd.Timestamp] | None = None
+) -> NDArray[np.float64]:
+    """(T,) 0 at the first stamp of `within`, 1 at its last; by default of the index itself."""
+    stamps, span = (
+        pd.DatetimeIndex(times).as_unit("ms").asi8.astype("float64")
+        for times in (index, index if within is None else within)
+    )
+    return np.asarray((stamps - span[0]) / max(span[-1] - span[0], 1.0), dtype="float64")
 
 
 def _dates(index: pd.Index[pd.Timestamp]) -> str:
@@ -121,3 +229,40 @@ def _nice(low: float, high: float, about: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
     return [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+CHART_STYLE = """
+.chart{margin:20px 0}
+.chart figcaption{font-weight:600;margin:16px 0 8px}
+.key{font-weight:400;margin-left:14px}
+.key::before{content:"";display:inline-block;width:18px;margin-right:6px;border-top:3px solid var(--one);
+vertical-align:middle}
+.key.benchmark::before{border-color:var(--two)}
+.pane,.dates{padding-left:56px}
+.pane{position:relative}
+.tall{height:300px}
+.low{height:110px}
+.pane svg{display:block;width:100%;height:100%;overflow:visible}
+.pane span{position:absolute;left:0;font-size:11px;line-height:1;transform:translateY(-50%)}
+polyline,.grid{fill:none;vector-effect:non-scaling-stroke;stroke-width:1.6;stroke-linejoin:round}
+.grid{stroke:var(--line);stroke-width:1}
+polyline.equity{stroke:var(--one)}
+polyline.benchmark{stroke:var(--two);stroke-width:1.2}
+polyline.price{stroke:var(--text);stroke-width:1.1}
+.strip{height:44px}
+.area{stroke:none}
+.area.long{fill:var(--one)}
+.area.short{fill:var(--two)}
+.pane svg.marks{position:absolute;inset:0 0 0 56px;width:calc(100% - 56px)}
+.marks use{stroke:var(--back);stroke-width:1}
+.marks .long{fill:var(--one)}
+.marks .short{fill:var(--two)}
+.marks .exit{fill:var(--back);stroke:var(--text);stroke-width:1.4}
+.marks .liquidation{stroke:var(--loss);stroke-width:2.6}
+.chart .mark{font-weight:400;margin-left:14px;white-space:nowrap}
+.chart .mark.long{color:var(--one)}
+.chart .mark.short{color:var(--two)}
+.chart .mark.liquidation{color:var(--loss)}
+polyline.drawdown{stroke:var(--loss);stroke-width:1;fill:var(--loss);fill-opacity:.18}
+.dates{display:flex;justify-content:space-between;font-size:11px;margin-top:5px}
+"""  # colours are the page's variables

@@ -9,7 +9,7 @@ from html import escape
 
 import pandas as pd
 
-from lstm_backtrader.reporting.chart import equity_chart
+from lstm_backtrader.reporting.chart import CHART_STYLE, equity_chart, trade_chart
 from lstm_backtrader.reporting.metrics import Figures
 
 MAX_TRADES = 200
@@ -89,6 +89,8 @@ class Page:
     benchmark_name: str = "Benchmark"
     baselines: Mapping[str, Figures] = field(default_factory=dict)
     trades: pd.DataFrame | None = None
+    bars: pd.DataFrame | None = None  # (T,) close, position, forecast of `symbol`, to draw the trades on
+    symbol: str = ""
     verdict: str = ""
     notes: tuple[str, ...] = ()  # what a reader must know before he believes a figure
     forecast: Mapping[str, object] = field(default_factory=dict)  # what the indicator says of itself
@@ -104,7 +106,7 @@ def render_page(page: Page) -> str:
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(page.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>",
+            f"<title>{escape(page.title)}</title>\n<style>{_STYLE}{CHART_STYLE}</style>\n</head>\n<body>\n<main>",
             f"<header><h1>{escape(page.title)}</h1>",
             f'<p class="quiet">{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, {len(page.equity):,} bars. '
             f"{DISCLAIMER}</p>",
@@ -112,6 +114,7 @@ def render_page(page: Page) -> str:
             f'<ul class="notes">{notes}</ul>' if notes else "",
             "</header>",
             equity_chart(page.equity, page.benchmark_equity, page.start_equity),
+            _trade_chart(page),
             "<h2>Account</h2>",
             _account_table(page),
             _forecast_section(page.forecast),
@@ -120,6 +123,15 @@ def render_page(page: Page) -> str:
             _tearsheet_section(page.tearsheet),
             "</main>\n</body>\n</html>\n",
         ]
+    )
+
+
+def _trade_chart(page: Page) -> str:
+    if page.bars is None or page.trades is None:
+        return ""
+    threshold = page.forecast.get("threshold")
+    return trade_chart(
+        page.bars, page.trades, page.symbol, threshold if isinstance(threshold, int | float) else None
     )
 
 
@@ -258,24 +270,6 @@ th[scope=row]{font-weight:400}
 .parameters td.text{white-space:normal;overflow-wrap:anywhere}
 tr.split th,tr.split td{padding-top:14px}
 .loss{color:var(--loss)}
-.chart{margin:20px 0}
-.chart figcaption{font-weight:600;margin:16px 0 8px}
-.key{font-weight:400;margin-left:14px}
-.key::before{content:"";display:inline-block;width:18px;margin-right:6px;border-top:3px solid var(--one);
-vertical-align:middle}
-.key.benchmark::before{border-color:var(--two)}
-.pane,.dates{padding-left:56px}
-.pane{position:relative}
-.tall{height:300px}
-.low{height:110px}
-.pane svg{display:block;width:100%;height:100%;overflow:visible}
-.pane span{position:absolute;left:0;font-size:11px;line-height:1;transform:translateY(-50%)}
-polyline,.grid{fill:none;vector-effect:non-scaling-stroke;stroke-width:1.6;stroke-linejoin:round}
-.grid{stroke:var(--line);stroke-width:1}
-polyline.equity{stroke:var(--one)}
-polyline.benchmark{stroke:var(--two);stroke-width:1.2}
-polyline.drawdown{stroke:var(--loss);stroke-width:1;fill:var(--loss);fill-opacity:.18}
-.dates{display:flex;justify-content:space-between;font-size:11px;margin-top:5px}
 details{margin:28px 0}
 summary{cursor:pointer}
 .sheet{border:1px solid var(--line);background:#fff;color:#000;color-scheme:light}

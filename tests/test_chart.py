@@ -1,0 +1,221 @@
+"""Price, signal and trades in one chart: each mark where its fill was, the strip as long as the signal held."""
+
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lstm_backtrader.reporting.chart import MAX_MARKED, STRIP, trade_chart
+from lstm_backtrader.reporting.metrics import return_metrics
+from lstm_backtrader.reporting.page import Page, render_page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def bars_of(n=101, forecast=np.nan, position=0.0):
+    """Closes from 100 to 200 on a straight line."""
+    index = pd.date_range("2024-01-01", periods=n, freq="1h", tz="UTC")
+    return pd.DataFrame(
+        {"close": np.linspace(100, 200, n), "position": position, "forecast": forecast}, index=index
+    )
+
+
+def trades_of(bars, *rows, symbol="BTC"):
+    """Rows of (side, entry bar, exit bar or None, is_liquidation), filled at the closes."""
+    columns = [
+        "symbol",
+        "side",
+        "entry_time",
+        "exit_time",
+        "entry_price",
+        "exit_price",
+        "is_open",
+        "is_liquidation",
+    ]
+    found = [
+        (
+            symbol,
+            side,
+            bars.index[begin],
+            pd.NaT if end is None else bars.index[end],
+            bars["close"].iloc[begin],
+            np.nan if end is None else bars["close"].iloc[end],
+            end is None,
+            is_liquidation,
+        )
+        for side, begin, end, is_liquidation in rows
+    ]
+    frame = pd.DataFrame(found, columns=columns)
+    times = {name: pd.to_datetime(frame[name], utc=True) for name in ("entry_time", "exit_time")}
+    return frame.assign(**times).astype({"is_open": bool, "is_liquidation": bool})
+
+
+def marks(svg, kind):
+    """(x, y) of every mark of a kind, in percent from the left and from the top."""
+    found = re.findall(rf'<use href="#{kind}" class="{kind}" x="([\d.]+)%" y="([\d.]+)%"/>', svg)
+    return [(float(x), float(y)) for x, y in found]
+
+
+def area(svg, kind):
+    """The steps of one side of the strip: (from, height, to), the height as a share of full."""
+    path = re.search(rf'<path class="area {kind}" d="([^"]*)"', svg)[1]
+    steps = [tuple(map(float, step)) for step in re.findall(r"M([\d.]+) 500V([\d.]+)H([\d.]+)V500", path)]
+    return [(a, abs(500 - top) / 500, b) for a, top, b in steps]
+
+
+def test_entries_and_exits_are_marked_at_their_time_and_price():
+    # given a long over the first half, a short that is liquidated, and a long that is still open
+    bars = bars_of()
+    trades = trades_of(bars, (1, 0, 50, False), (-1, 50, 80, True), (1, 90, None, False))
+
+    # when
+    svg = trade_chart(bars, trades, "BTC", None)
+
+    # then
+    assert sorted(marks(svg, "long")) == [(0.0, 100.0), (90.0, 10.0)]
+    assert marks(svg, "short") == [(50.0, 50.0)]
+    assert marks(svg, "exit") == [(50.0, 50.0)]
+    assert marks(svg, "liquidation") == [(80.0, 20.0)]
+
+
+def test_the_strip_is_the_sign_of_a_forecast_beyond_the_threshold():
+    bars = bars_of(4, forecast=[0.5, -0.6, 0.4, np.nan])
+    svg = trade_chart(bars, trades_of(bars), "BTC", 0.5)
+    assert area(svg, "long") == [(0.0, 1.0, 333.3)]
+    assert area(svg, "short") == [(333.3, 1.0, 666.7)]
+    assert 'aria-label="Signal: +1 on 25%, -1 on 25% of bars"' in svg
+
+
+def test_without_a_forecast_the_position_takes_its_place():
+    bars = bars_of(4, position=[0.0, 0.0, -2.5, -2.5])
+    svg = trade_chart(bars, trades_of(bars), "BTC", None)
+    assert area(svg, "long") == []
+    assert area(svg, "short") == [(666.7, 1.0, 1000.0), (1000.0, 1.0, 1000.0)]
+    assert 'aria-label="Position: +1 on 0%, -1 on 50% of bars"' in svg
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 3000), st.integers(0, 2**31))
+def test_the_strip_holds_the_share_of_bars_whatever_their_number(n, seed):
+    signal = np.random.default_rng(seed).choice([-1.0, 0.0, 1.0], n)
+    bars = bars_of(n, forecast=signal)
+    svg = trade_chart(bars, trades_of(bars), "BTC", 1.0)
+    for kind, side in (("long", 1), ("short", -1)):
+        steps = area(svg, kind)
+        assert len(steps) <= STRIP
+        assert all(0 <= a <= b <= 1000 and 0 < height <= 1 for a, height, b in steps)
+        share = sum(height * (b - a) for a, height, b in steps) / 1000
+        assert n < 100 or share == pytest.approx((signal == side).mean(), abs=0.02)
+
+
+def test_the_chart_says_in_words_what_it_shows():
+    bars = bars_of()
+    svg = trade_chart(bars, trades_of(bars, (1, 0, 5, False), (-1, 5, 9, True)), "BTC/USDT", None)
+    assert svg.count('role="img"') == 2
+    assert 'aria-label="Price of BTC/USDT from 100 to 200, with 0 long and 0 short entries' in svg
+    svg = trade_chart(bars, trades_of(bars, (1, 0, 5, False), (-1, 5, 9, True)), "BTC", None)
+    assert "with 1 long and 1 short entries, 1 of them liquidated" in svg
+    assert "Marked are" not in svg
+
+
+def test_thousands_of_trades_do_not_blow_up_the_page_and_liquidations_stay():
+    # given 5,000 trades, three of them liquidated
+    bars = bars_of(10_001)
+    rows = [(1 if n % 2 else -1, 2 * n, 2 * n + 1, n in (7, 2500, 4999)) for n in range(5000)]
+
+    # when
+    svg = trade_chart(bars, trades_of(bars, *rows), "BTC", None)
+
+    # then
+    assert len(svg) < 80_000
+    assert len(marks(svg, "long")) + len(marks(svg, "short")) == MAX_MARKED
+    assert len(marks(svg, "liquidation")) == 3
+    assert f"Marked are {MAX_MARKED} of 5,000 trades: liquidations, then those over the largest moves" in svg
+    # the early ones moved most, in percent: the price was half as high
+    assert max(x for x, _ in marks(svg, "exit")) < 10
+
+
+def test_trades_of_another_instrument_are_not_drawn_on_this_ones_price():
+    bars = bars_of()
+    assert "<use" not in trade_chart(bars, trades_of(bars, (1, 0, 5, False), symbol="ETH"), "BTC", None)
+
+
+def test_fills_beyond_the_closes_and_before_the_first_bar_are_moved_to_the_edge():
+    bars = bars_of()
+    trades = trades_of(bars, (1, 0, 5, False)).assign(entry_price=50.0, exit_price=1e9)
+    trades["entry_time"] -= pd.Timedelta("5h")
+    svg = trade_chart(bars, trades, "BTC", None)
+    assert marks(svg, "long") == [(0.0, 100.0)]
+    assert marks(svg, "exit") == [(5.0, 0.0)]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_run_of_a_bar_or_two_is_drawn(n):
+    svg = trade_chart(bars_of(n, forecast=1.0), trades_of(bars_of(n), (1, 0, None, False)), "BTC", 0.5)
+    assert "nan" not in svg.lower()
+    assert len(marks(svg, "long")) == 1
+
+
+def test_a_symbol_is_escaped():
+    svg = trade_chart(bars_of(), trades_of(bars_of()), '"><script>', None)
+    assert "<script" not in svg
+
+
+# --- on the page --------------------------------------------------------------------------------------------
+
+
+def page_of(bars, trades, **changes):
+    equity = pd.Series(np.linspace(100, 120, len(bars)), index=bars.index)
+    account = return_metrics(equity)
+    base = {"title": "Mine", "account": account, "equity": equity, "start_equity": 100.0, "symbol": "BTC"}
+    return render_page(Page(**{**base, "bars": bars, "trades": trades, **changes}))
+
+
+def test_the_page_shows_it_below_the_equity_with_the_models_threshold():
+    bars = bars_of(forecast=np.linspace(-1, 1, 101))
+    html = page_of(bars, trades_of(bars, (1, 0, 5, False)), forecast={"threshold": 0.5})
+    assert html.index('class="equity"') < html.index('href="#long"') < html.index("<h2>Account</h2>")
+    assert "Signal: +1 on 26%, -1 on 26% of bars" in html
+    assert not re.findall(r'(?:src|href)\s*=\s*["\']?(?!["\']?#)|@import|url\((?!#)', html)
+
+
+def test_a_page_of_bare_equity_has_none():
+    bars = bars_of()
+    assert "Price and trades" in page_of(bars, trades_of(bars))
+    equity = pd.Series(np.linspace(100, 120, 101), index=bars.index)
+    alone = Page(title="Mine", account=return_metrics(equity), equity=equity, start_equity=100.0)
+    assert "Price and trades" not in render_page(alone)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
+@pytest.mark.parametrize("width", [500, 1200])  # headless chromium makes no window below 500
+def test_a_browser_puts_the_marks_on_the_line(tmp_path, width):
+    # given a script that asks the browser where the middle of the first mark came to lie
+    bars = bars_of()
+    html = page_of(bars, trades_of(bars, (1, 50, None, False)))
+    look = """<script>
+    const box = element => element.getBoundingClientRect()
+    const line = box(document.querySelector('polyline.price')), mark = box(document.querySelector('use.long'))
+    const across = (mark.left + mark.width / 2 - line.left) / line.width
+    const down = (mark.top + mark.height / 2 - line.top) / line.height
+    document.title = [across, down, mark.width, document.documentElement.scrollWidth - innerWidth].join(' ')
+    </script>"""
+    file = tmp_path / "page.html"
+    file.write_text(html + look, encoding="utf-8")
+    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
+    command = [CHROMIUM, *flags.split(), "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}"]
+
+    # when
+    command += [f"--window-size={width},1200", "--hide-scrollbars", "--dump-dom", file.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    across, down, wide, overflow = map(float, re.search(r"<title>(.*?)</title>", dom)[1].split())
+
+    # then: in the middle, as large on a telephone as on a desk, and the page does not scroll sideways
+    assert (across, down) == pytest.approx((0.5, 0.5), abs=0.01)
+    assert wide == pytest.approx(10, abs=3)
+    assert overflow <= 0
