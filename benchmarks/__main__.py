@@ -36,7 +36,7 @@ def main() -> int:
     plan = Plan(repeats=3, pairs=3) if given.quick else Plan()
     print(f"Python {platform.python_version()}, torch {torch.__version__}, {os.cpu_count()} cores.")
     print(
-        "CPU time, one torch thread, imports outside the clock; figures are medians, rival over ours unless said."
+        "CPU time, one torch thread, imports outside the clock. A over B: time of A by time of B, median of pairs."
     )
     print(_LINE.format("", "median", "from - to", "target", "", "on a GPU", "compares"))
     entries: list[dict[str, object]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from lstm_backtrader.forecast.artefact import pack_weights
 from lstm_backtrader.forecast.dataset import Scaler
 from lstm_backtrader.forecast.features import default_features, make_features
 from lstm_backtrader.forecast.inference import LSTMForecaster
-from lstm_backtrader.forecast.manifest import FeatureEntry, LabelEntry, Manifest, ScalerEntry, ValidationEntry
+from lstm_backtrader.forecast.manifest import FeatureEntry, Manifest, ScaledReturn, ScalerEntry, ValidationEntry
 from lstm_backtrader.forecast.network import RecurrentNet
 from lstm_backtrader.forecast.training import TrainConfig
 
@@ -63,29 +63,29 @@ def random_model(shape: Shape, market: pd.DataFrame) -> LSTMForecaster:
         stride=shape.stride,
         features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in specs),
         scaler=ScalerEntry(mean=scaler.mean, scale=scaler.scale),
-        label=LabelEntry(kind="scaled_return", horizon=24, mean=0.0),
+        label=ScaledReturn(horizon=24),
         timeframe_s=3600,
-        train_from=long_ago - timedelta(days=400),
-        train_until=long_ago - timedelta(days=60),
-        validation_from=long_ago - timedelta(days=50),
+        train_from=None,
+        train_until=long_ago,
+        validation_from=None,
         trained_until=long_ago,
         purge_bars=24,
         expires=None,
-        fill_rate=1.0,
+        fill_rate=None,
         seeds=tuple(nets),
         threshold=0.0,
         validation=ValidationEntry(
             bars=1,
-            loss=0.5,
+            loss=None,
             ic=None,
             event_ic=None,
             seam=None,
             residual_std=1.0,
-            forecast_std=1.0,
+            forecast_std=None,
             best_steps=(1,) * shape.seeds,
         ),
         training={},
-        data_sha256="0" * 64,
+        data_sha256=None,
         weights_sha256="",
         versions={},
     )

@@ -93,13 +93,13 @@ ROWS = (
         compares=_OTHER,
     ),
     Row(
-        "context computed anew over a new bar, features in both (L=192 H=64 1 layer, S=L/4)",
+        "context anew over a new bar, features in both (L=192 H=64 1 layer, S=L/4)",
         partial(inference.new_bar, replace(_LONG, stride=48)),
         "at least",
         5,
     ),
     Row(
-        "context computed anew over a new bar, features in both (default model)",
+        "context anew over a new bar, features in both (default model)",
         partial(inference.new_bar, Shape()),
     ),
     Row("backtest with LSTMSignal over a ready column", backtests.against_ready_column, "at most", 1.10),
