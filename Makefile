@@ -1,8 +1,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+RIVALS := .venv/.rivals
 
-.PHONY: demo test check install clean
+.PHONY: demo test check bench install clean
 
 install: $(INSTALLED)
 
@@ -21,6 +22,14 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(RIVALS)
+	$(BIN)/python -m benchmarks $(BENCH)
+
+$(RIVALS): $(INSTALLED) benchmarks/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-c benchmarks/constraints.txt -e '.[bench]'
+	touch $@
 
 clean:
 	rm -rf .venv demo build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
