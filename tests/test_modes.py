@@ -468,6 +468,7 @@ def test_a_run_without_a_forecast_warns_once_whatever_the_mode(untrained_model, 
     gaps = warnings_of(sparse)
     assert len(gaps) == 1
     assert "bars are enough for the warm-up of" in gaps[0]
-    missing = sparse.index[-1] - sparse.index[0]
-    assert f"but {missing // pd.Timedelta('1h') + 1 - len(sparse)} are missing between them" in gaps[0]
+    if mode != "exactbars 1":  # where but the last bars are in memory
+        missing = (sparse.index[-1] - sparse.index[0]) // pd.Timedelta("1h") + 1 - len(sparse)
+        assert f"but at least {missing} are missing between them" in gaps[0]
     assert warnings_of(candles_of(100)) == []

@@ -72,8 +72,9 @@ def test_the_forecast_has_a_panel_of_its_own_with_its_thresholds(
     axes, strategy = draw(fresh_market.iloc[:330], model=str(tiny_artefact), threshold=threshold)
     panel, texts = panel_of(axes, "LSTM")
     assert level_lines(panel) == levels
-    assert all(len(text) < 40 and "\n" not in text for text in texts), texts
-    assert texts[0] == f"LSTM (tiny, {threshold:g})"
+    [text] = texts
+    assert text.splitlines()[0] == f"LSTM (tiny, {threshold:g})"
+    assert text.splitlines()[1].startswith("forecast ")
     drawn = {len(line.get_ydata()) for line in panel.get_lines()}
     assert len(strategy.data) in drawn
 

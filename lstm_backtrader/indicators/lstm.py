@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import backtrader as bt
 import numpy as np
@@ -39,7 +40,7 @@ class LSTMSignal(bt.Indicator):
 
     lines = ("signal", *FORECAST_COLUMNS)
     params = (("model", None), ("threshold", None), ("allow_insample", False), ("stamps", None))
-    plotinfo = {"subplot": True, "plotname": "LSTM"}
+    plotinfo: Any = {"subplot": True, "plotname": "LSTM"}  # Backtrader makes an object of it
     plotlines = {name: {"_plotskip": True} for name in ("signal", "prob_up", "spread")}  # the thresholds show it
 
     def __init__(self) -> None:
@@ -146,8 +147,8 @@ class LSTMSignal(bt.Indicator):
         if bars < self.forecaster.warmup:
             return f"{bars} bars are too few, the warm-up takes {self.forecaster.warmup}. Give more history."
         return (
-            f"The {bars} bars are enough for the warm-up of {self.forecaster.warmup}, but {self.tape.missing()} "
-            f"are missing between them, or columns hold NaN. Fill the gaps at their source."
+            f"The {bars} bars are enough for the warm-up of {self.forecaster.warmup}, but at least "
+            f"{self.tape.missing()} are missing between them, or columns hold NaN. Fill the gaps at their source."
         )
 
     def forecast_summary(self, start: pd.Timestamp | None = None) -> dict[str, float | int | str | None]:

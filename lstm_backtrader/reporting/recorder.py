@@ -11,6 +11,7 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 
+from lstm_backtrader.datafeeds.pace import late_s
 from lstm_backtrader.errors import ReportError
 from lstm_backtrader.reporting.metrics import AccountTotals, Figures, account_metrics
 from lstm_backtrader.reporting.tradebook import COLUMNS, Fill, TradeBook
@@ -129,7 +130,7 @@ class RunRecorder(bt.Analyzer):
                 Fill(
                     instrument=order.data,
                     tradeid=order.tradeid,
-                    time=bit.dt,
+                    time=bit.dt - late_s(order.data) / 86_400,  # of a bar stamped late: its open
                     bar=len(order.data),
                     size=bit.size,
                     price=bit.price,
