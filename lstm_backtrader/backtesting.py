@@ -167,7 +167,7 @@ def _after_warm_up(candles: pd.DataFrame, warmup: int, begin: pd.Timestamp) -> p
             f"{earliest:%Y-%m-%d %H:%M}",
             warmup,
         )
-    return max(begin, earliest)
+    return pd.Timestamp(max(begin, earliest))
 
 
 def _span(candles: pd.DataFrame, warmup: int, begin: pd.Timestamp, end: pd.Timestamp | None) -> pd.DataFrame:
