@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from lstm_backtrader.errors import ConfigError, ModelError
 from lstm_backtrader.forecast.context import StridedContext
@@ -19,10 +19,11 @@ MANIFEST, WEIGHTS = "manifest.json", "model.safetensors"
 INPUTS_KEY = "inputs_sha256"  # in the metadata of the weights file
 
 Cell = Literal["lstm", "rnn"]
+Moment = Annotated[AwareDatetime, Field(lt=datetime(2200, 1, 1, tzinfo=UTC))]  # nanoseconds end in 2262
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FeatureEntry(_Strict):
@@ -55,7 +56,7 @@ class ValidationEntry(_Strict):
     ic: float | None
     event_ic: float | None
     seam: float | None
-    residual_std: float
+    residual_std: PositiveFloat
     forecast_std: float
     best_steps: tuple[int, ...]
 
@@ -64,7 +65,7 @@ class Manifest(_Strict):
     """Everything a model is besides its weights. Times are UTC; bars are labelled by their open."""
 
     schema_version: Literal[1]
-    created: datetime
+    created: Moment
     cell: Cell
     hidden: PositiveInt
     layers: PositiveInt
@@ -74,15 +75,15 @@ class Manifest(_Strict):
     scaler: ScalerEntry
     label: LabelEntry
     timeframe_s: PositiveInt
-    train_from: datetime
-    train_until: datetime
-    validation_from: datetime
-    trained_until: datetime
-    purge_bars: int
-    expires: datetime | None
+    train_from: Moment
+    train_until: Moment
+    validation_from: Moment
+    trained_until: Moment
+    purge_bars: int = Field(ge=1, le=10_000)
+    expires: Moment | None
     fill_rate: float
     seeds: tuple[int, ...] = Field(min_length=1)
-    threshold: float
+    threshold: float = Field(ge=0)
     validation: ValidationEntry
     training: dict[str, int | float | str | bool | list[str] | None]
     data_sha256: str
