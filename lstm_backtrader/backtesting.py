@@ -160,7 +160,7 @@ def _after_warm_up(candles: pd.DataFrame, warmup: int, begin: pd.Timestamp) -> p
     """`begin`, or the last bar of the warm-up where the data hold less before it."""
     if len(candles) < warmup:
         raise DataError(f"{len(candles)} bars are too few for a warm-up of {warmup}. Give more history.")
-    earliest = candles.index[max(warmup, 1) - 1]
+    earliest: pd.Timestamp = candles.index[max(warmup, 1) - 1]
     if begin < earliest:
         logger.warning(
             "trading begins at %s UTC, after a warm-up of %d bars; give more history to begin earlier",

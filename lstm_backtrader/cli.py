@@ -96,6 +96,7 @@ def train(
         expires_days=expires,
     )
     check_target(out)
+    _check_out(out)
     candles = read_candles(data, funding=funding, mark=mark)
     _print_notes(data, candles)
     candles = before_day_after(candles, until)
@@ -193,9 +194,11 @@ def report(
     from lstm_backtrader.reporting.equity_files import read_equity
     from lstm_backtrader.reporting.report import report_from_equity
 
+    _check_out(out.parent if out.suffix.lower() == ".html" else out)
+    curve = read_equity(equity)
     with _progress() as advance:
         advance("drawing the tearsheet", 0, 1)
-        written = report_from_equity(read_equity(equity), out, title=title or equity.stem)
+        written = report_from_equity(curve, out, title=title or equity.stem)
         advance("drawing the tearsheet", 1, 1)
     _print(_account_table(written, "equity"), f"report: {written.html}")
 
@@ -211,9 +214,8 @@ def main() -> None:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        if error.filename is None:
-            raise
-        print(f"Error: {error.filename}: {error.strerror}. Choose another path.", file=sys.stderr)
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"Error: {where}{error.strerror or error}. Choose another path, or make room.", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("Stopped; nothing half-written was left.", file=sys.stderr)
@@ -237,28 +239,42 @@ def _warnings_shown() -> Iterator[None]:
 
 
 def _check_out(out: Path) -> None:
+    """Refuse what cannot become a directory, before any work is done for it."""
+    import os
+
     from lstm_backtrader.errors import ConfigError
 
     if out.is_file():
         raise ConfigError(f"--out {out} is a file. Give a directory.")
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise ConfigError(f"--out {out}: {there} is no directory that may be written to. Choose another.")
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on stderr: `advance(label, done, total)` moves the bar of that label; thread-safe."""
+    """Bars on stderr: `advance(label, done, total)` moves the bar of that label; thread-safe.
+
+    Nothing is drawn before the first call, so that a mistake found by then prints its one line alone.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        tasks: dict[str, Any] = {}
+    progress = Progress(*columns, console=Console(stderr=True))
+    tasks: dict[str, Any] = {}
 
-        def advance(label: str, done: int, total: int) -> None:
-            if label not in tasks:
-                tasks[label] = progress.add_task(label, total=total)
-            progress.update(tasks[label], completed=done, total=total)
+    def advance(label: str, done: int, total: int) -> None:
+        if label not in tasks:
+            tasks[label] = progress.add_task(label, total=total)
+        progress.start()
+        progress.update(tasks[label], completed=done, total=total)
 
+    try:
         yield advance
+    finally:
+        if tasks:
+            progress.stop()
 
 
 def _trainer(advance: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:

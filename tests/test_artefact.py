@@ -123,6 +123,32 @@ def test_no_schema_at_all_is_refused(artefact, version):
         load_model(artefact)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threshold", -0.1),
+        ("threshold", float("nan")),
+        ("fill_rate", float("inf")),
+        ("purge_bars", -100),
+        ("purge_bars", 10**12),
+        ("trained_until", "2020-01-01T00:00:00"),
+        ("trained_until", "9999-12-31T00:00:00Z"),
+        ("expires", "2020-01-01"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_name(artefact, name, value):
+    edit(artefact, **{name: value})
+    with pytest.raises(ModelError, match=rf"manifest.json: {name}: .* Train the model again"):
+        load_model(artefact)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_a_residual_without_spread_is_refused(artefact, value):
+    edit(artefact, validation={**read(artefact, "validation"), "residual_std": value})
+    with pytest.raises(ModelError, match=r"validation.residual_std: "):
+        load_model(artefact)
+
+
 def test_an_unknown_key_is_refused_by_name(artefact):
     edit(artefact, colour="red")
     with pytest.raises(ModelError, match="colour: Extra inputs are not permitted"):

@@ -1,6 +1,8 @@
 """The command `lbt` as a user types it."""
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -225,6 +227,50 @@ def test_a_mistake_is_one_line_and_exit_code_one(lbt, files, tiny_artefact, tmp_
     assert outcome.code == 1
     assert re.search(message, error_line(outcome))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["demo", "train", "backtest", "report"])
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(lbt, files, tiny_artefact, tmp_path, command):
+    # given
+    (tmp_path / "note.txt").write_text("a file")
+    given = {
+        "demo": (),
+        "train": ("--data", files["candles"]),
+        "backtest": ("--data", files["candles"], "--model", tiny_artefact),
+        "report": ("--equity", tmp_path / "note.txt"),
+    }
+
+    # when
+    outcome = lbt(command, *given[command], "--out", tmp_path / "note.txt" / "run")
+
+    # then
+    rule = f"{tmp_path / 'note.txt'} is no directory that may be written to. Choose another."
+    assert outcome.code == 1
+    assert outcome.err == f"Error: --out {tmp_path / 'note.txt' / 'run'}: {rule}\n"
+
+
+def test_a_full_disk_is_one_line(lbt, monkeypatch, tmp_path):
+    # given
+    pd.Series([1.0, 2.0, 3.0], pd.date_range("2024-01-01", periods=3), name="equity").to_csv(tmp_path / "e.csv")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("lstm_backtrader.reporting.report._write_text", full)
+
+    # when
+    outcome = lbt("report", "--equity", tmp_path / "e.csv", "--out", tmp_path / "e.html")
+
+    # then
+    assert outcome.code == 1
+    assert error_line(outcome) == "Error: No space left on device. Choose another path, or make room."
+
+
+def test_a_mistake_before_the_first_step_prints_its_line_alone(lbt, files, tiny_artefact, tmp_path):
+    wrong = ("--from", "2020-04-01", "--until", "2020-03-01", "--out", tmp_path / "run")
+    outcome = lbt("backtest", "--data", files["candles"], "--model", tiny_artefact, *wrong)
+    assert outcome.err.count("\n") == 1
+    assert lbt("report", "--equity", "nowhere.csv", "--out", tmp_path).err.count("\n") == 1
 
 
 def test_a_stop_of_a_whole_price_names_the_right_way_to_write_it(lbt, files, tiny_artefact, tmp_path):

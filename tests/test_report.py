@@ -193,6 +193,8 @@ def test_equity_is_read_from_csv_with_times_in_the_first_column(tmp_path):
         ("equity.csv", "time,equity\n2024-01-01,abc\n", "holds text"),
         ("equity.csv", "time,equity\n1704067200000,1\n", "are numbers, e.g. 1704067200000"),
         ("equity.csv", "time,equity\nsoon,1\n", "a time of .* cannot be read"),
+        ("equity.csv", "time,equity,benchmark\n2024-01-01,1,high\n", "column `benchmark` of .* holds text"),
+        ("equity.csv", "time,equity\n2024-01-30,1\n31.01.2024,1\n", r"a time of .* cannot be read: [^\n]*$"),
         ("equity.csv", "", "cannot be read as csv"),
         ("equity.csv", "time,equity\n", "has no rows"),
         ("equity.parquet", "no parquet", "cannot be read as parquet"),

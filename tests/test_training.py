@@ -254,7 +254,7 @@ def test_a_missing_event_column_is_named(seen, short):
     ],
 )
 def test_a_value_outside_its_range_is_refused_with_the_range(name, value):
-    with pytest.raises(ConfigError, match=rf"{name} {value} is outside .* to "):
+    with pytest.raises(ConfigError, match=rf"{name} {value} is outside .* to .*\. The default is "):
         TrainConfig(**{name: value})
 
 

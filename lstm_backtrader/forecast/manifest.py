@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from lstm_backtrader.errors import ConfigError, ModelError
 from lstm_backtrader.forecast.context import StridedContext
@@ -20,10 +20,11 @@ MANIFEST, WEIGHTS = "manifest.json", "model.safetensors"
 INPUTS_KEY = "inputs_sha256"  # in the metadata of the weights file
 
 Cell = Literal["lstm", "rnn"]
+Moment = Annotated[AwareDatetime, Field(lt=datetime(2200, 1, 1, tzinfo=UTC))]  # nanoseconds end in 2262
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FeatureEntry(_Strict):
@@ -93,7 +94,7 @@ class Manifest(_Strict):
     """
 
     schema_version: Literal[1]
-    created: datetime
+    created: Moment
     cell: Cell
     hidden: PositiveInt
     layers: PositiveInt
@@ -103,15 +104,15 @@ class Manifest(_Strict):
     scaler: ScalerEntry
     label: Label
     timeframe_s: PositiveInt
-    train_from: datetime | None
-    train_until: datetime
-    validation_from: datetime | None
-    trained_until: datetime
-    purge_bars: int
-    expires: datetime | None
+    train_from: Moment | None
+    train_until: Moment
+    validation_from: Moment | None
+    trained_until: Moment
+    purge_bars: int = Field(ge=1, le=10_000)
+    expires: Moment | None
     fill_rate: float | None
     seeds: tuple[int, ...] = Field(min_length=1)
-    threshold: float
+    threshold: float = Field(ge=0)
     validation: ValidationEntry
     training: dict[str, int | float | str | bool | list[str] | None]
     data_sha256: str | None

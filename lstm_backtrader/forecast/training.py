@@ -73,7 +73,8 @@ class TrainConfig:
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                raise ConfigError(f"{name} {value} is outside {low} to {high}.")
+                default = getattr(type(self), name)
+                raise ConfigError(f"{name} {value} is outside {low} to {high}. The default is {default}.")
         if self.cell not in ("lstm", "rnn"):
             raise ConfigError(f"cell '{self.cell}' is unknown. Use 'lstm', or 'rnn' for comparison.")
         self.strided_context()
@@ -193,7 +194,7 @@ def _prepare(
     if len(labelled) < 2 * span + config.embargo:
         raise DataError(
             f"{len(bars)} bars leave {len(labelled)} with features and label; context {config.context} needs "
-            f"{2 * span + config.embargo}. Give more data, or a smaller --context."
+            f"{2 * span + config.embargo}. Give more data, a smaller --context or --horizon."
         )
     slots = bars.open_time // step_ns
     split = purged_split(slots[labelled], config.horizon, config.val_fraction, config.embargo)

@@ -34,8 +34,9 @@ def read_equity(path: str | Path) -> pd.DataFrame:
             f"{file} has no column `equity`, only {', '.join(map(str, frame.columns)) or 'none'}. "
             "Rename the account's."
         )
-    if not pd.api.types.is_numeric_dtype(frame["equity"]):
-        raise DataError(f"column `equity` of {file} holds text. Save plain numbers, 10250.5 and not 10,250.50.")
+    for name in ("equity", "benchmark"):
+        if name in frame.columns and not pd.api.types.is_numeric_dtype(frame[name]):
+            raise DataError(f"column `{name}` of {file} holds text. Save plain numbers, 10250.5 and not 10,250.50.")
     frame.index = _times(frame.index, file)
     frame.index.name = "open_time"
     return frame.sort_index()
@@ -59,4 +60,5 @@ def _times(index: pd.Index[str], file: Path) -> pd.DatetimeIndex:
     try:
         return pd.DatetimeIndex(pd.to_datetime(index, utc=True))
     except (ValueError, TypeError) as error:
-        raise DataError(f"a time of {file} cannot be read: {error}. Use 2024-01-31 08:00.") from error
+        reason = str(error).splitlines()[0]
+        raise DataError(f"a time of {file} cannot be read: {reason} Use 2024-01-31 08:00.") from error
