@@ -264,7 +264,7 @@ caption{text-align:left;font-size:13px;padding:2px 0 6px}
 th,td{padding:3px 12px 3px 0;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th[scope=row],th.text,td.text{text-align:left}
 th[scope=row]{font-weight:400}
-.account th{white-space:normal}
+.account th,.forecast th{white-space:normal}
 .account thead th{max-width:150px;vertical-align:bottom}
 .trades thead th{position:sticky;top:0;background:var(--back)}
 .parameters td.text{white-space:normal;overflow-wrap:anywhere}
