@@ -159,7 +159,7 @@ from lstm_backtrader.forecast.artefact import load_artefact
 from lstm_backtrader.forecast.inference import LSTMForecaster
 
 def predict():
-    faulthandler.dump_traceback_later(15, exit=True)  # or a hanging child would outlive the test
+    faulthandler.dump_traceback_later(60, exit=True)  # or a hanging child would outlive the test
     LSTMForecaster(*load_artefact(sys.argv[1])).predict(candles)
 
 candles = pd.read_parquet(sys.argv[2])
