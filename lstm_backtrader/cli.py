@@ -333,7 +333,7 @@ def _model_table(model: LSTMForecaster) -> Table:
         "validation IC": _number(validation.ic, "{:+.4f}"),
         "validation IC on volume spikes": _number(validation.event_ic, "{:+.4f}"),
         "seam (1 is none)": _number(validation.seam, "{:.2f}"),
-        "best step of each seed": ", ".join(map(str, validation.best_steps)),
+        "best step of each seed": f"{', '.join(map(str, validation.best_steps))} of {manifest.training['steps']}",
         "signal threshold": f"{manifest.threshold:.4f}",
     }
     for name, value in rows.items():
@@ -370,3 +370,7 @@ def _account_table(report: RunReport, name: str) -> Table:
 def _number(value: float | int | None, form: str) -> str:
     """The number; a dash where the column has no such figure (a price pays no fees, one bar has no Sharpe)."""
     return "–" if value is None else form.format(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,7 @@ def artefact(tiny_artefact, tmp_path):
     return shutil.copytree(tiny_artefact, tmp_path / "tiny")
 
 
-OTHER_INPUTS = "features, scaler, label or shape are not those the weights were trained with"
+OTHER_INPUTS = "features, scaler, label, shape or dates are not those the weights were trained with"
 
 
 def edit(artefact, **changes):
@@ -195,6 +195,13 @@ def test_a_feature_taken_out_with_its_scale_is_noticed(artefact):
 
 def test_features_in_another_order_are_refused(artefact):
     edit(artefact, features=read(artefact, "features")[::-1])
+    with pytest.raises(ModelError, match=OTHER_INPUTS):
+        load_model(artefact)
+
+
+@pytest.mark.parametrize("change", [{"trained_until": "2019-01-01T00:00:00Z"}, {"purge_bars": 1}])
+def test_the_in_sample_guard_is_not_edited_away(artefact, change):
+    edit(artefact, **change)
     with pytest.raises(ModelError, match=OTHER_INPUTS):
         load_model(artefact)
 

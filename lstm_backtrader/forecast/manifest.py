@@ -125,19 +125,14 @@ class Manifest(_Strict):
         return "float64" if self.label.kind == "next_close" else "float32"
 
     def inputs_sha256(self) -> str:
-        """SHA-256 of all that decides what the weights compute: features and their order, scaler, label, shape."""
-        kept = {
-            "cell",
-            "hidden",
-            "layers",
-            "context",
-            "stride",
-            "features",
-            "scaler",
-            "label",
-            "timeframe_s",
-            "seeds",
-        }
+        """SHA-256 of all that decides what the weights compute, and from which bar on they may."""
+        shape = {"cell", "hidden", "layers", "context", "stride", "timeframe_s", "seeds"}
+        guard = {
+            "trained_until",
+            "purge_bars",
+            "expires",
+        }  # or one edited date would switch the in-sample guard off
+        kept = shape | guard | {"features", "scaler", "label"}
         return hashlib.sha256(self.model_dump_json(include=kept).encode()).hexdigest()
 
     def fingerprint(self) -> str:
@@ -207,7 +202,7 @@ def read_weights(folder: Path, manifest: Manifest) -> bytes:
     header = json.loads(packed[8 : 8 + int.from_bytes(packed[:8], "little")])
     if header.get("__metadata__", {}).get(INPUTS_KEY) != manifest.inputs_sha256():
         raise ModelError(
-            f"{folder / MANIFEST}: features, scaler, label or shape are not those the weights were trained with. "
-            f"Restore the manifest, or train again."
+            f"{folder / MANIFEST}: features, scaler, label, shape or dates are not those the weights were trained "
+            f"with. Restore the manifest, or train again."
         )
     return packed
