@@ -7,6 +7,7 @@ as running totals, so a history cut anywhere gives the same numbers (to 1e-9) on
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -127,7 +128,7 @@ def newest_features(bars: Bars, specs: Sequence[FeatureSpec], precision: str = "
     row = np.empty(len(specs), dtype=precision)
     for column, spec in enumerate(specs):
         if spec.memory not in parts:
-            parts[spec.memory] = bars.last(spec.memory)
+            parts[spec.memory] = bars if spec.memory == len(bars) else bars.last(spec.memory)
         row[column] = spec.compute(parts[spec.memory])[-1]
     return row
 
@@ -164,7 +165,7 @@ def log_return(bars: Bars, span: int) -> Floats:
     log_close = _log_close(bars)
     out = np.full(len(bars), np.nan)
     out[span:] = log_close[span:] - log_close[:-span]
-    out /= volatility(bars) * np.sqrt(span)
+    out /= volatility(bars) * math.sqrt(span)
     return out
 
 
@@ -213,8 +214,12 @@ def window_mean_std(values: Floats, span: int) -> tuple[Floats, Floats]:
     mean, std = np.full(len(values), np.nan), np.full(len(values), np.nan)
     if len(values) < span:
         return mean, std
-    is_one = len(values) == span  # live, bar by bar
-    windows = values[None] if is_one else sliding_window_view(values, span)  # (T - span + 1, span), a view
+    if len(values) == span:  # live, bar by bar: the same sums without the overhead
+        centre = np.add.reduce(values) / span
+        mean[-1] = centre
+        std[-1] = math.sqrt(np.add.reduce((values - centre) ** 2) / span)
+        return mean, std
+    windows = sliding_window_view(values, span)  # (T - span + 1, span), a view
     chunk = max(1, 1_000_000 // span)
     for start in range(0, len(windows), chunk):
         part = windows[start : start + chunk]
