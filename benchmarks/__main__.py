@@ -9,6 +9,8 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -31,8 +33,6 @@ def main() -> int:
     rows = [row for row in ROWS if given.only.lower() in row.name.lower()]
     if not rows:
         parser.error(f"no row is called '{given.only}'. There are: {'; '.join(row.name for row in ROWS)}.")
-    torch.set_num_threads(1)
-    logging.disable(logging.WARNING)  # models this small and untrained have much to be warned about
     plan = Plan(repeats=3, pairs=3) if given.quick else Plan()
     print(f"Python {platform.python_version()}, torch {torch.__version__}, {os.cpu_count()} cores.")
     print(
@@ -41,8 +41,7 @@ def main() -> int:
     print(_LINE.format("", "median", "from - to", "target", "", "on a GPU", "compares"))
     entries: list[dict[str, object]] = []
     is_sound = True
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ[CACHE] = cache  # forecasts of an earlier run must not help
+    with _undisturbed():
         for row in rows:
             try:
                 outcome = row.measure(plan)
@@ -56,6 +55,25 @@ def main() -> int:
                 entries.append(row.entry(outcome))
             given.out.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
     return 0 if is_sound else 1
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """One torch thread, an empty cache and no warnings, as before afterwards."""
+    threads, cache = torch.get_num_threads(), os.environ.get(CACHE)
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)  # models this small and untrained have much to be warned about
+    try:
+        with tempfile.TemporaryDirectory() as empty:
+            os.environ[CACHE] = empty  # forecasts of an earlier run must not help
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        logging.disable(logging.NOTSET)
+        if cache is None:
+            os.environ.pop(CACHE, None)
+        else:
+            os.environ[CACHE] = cache
 
 
 def line(row: Row, outcome: Outcome) -> str:
