@@ -133,7 +133,7 @@ def new_bar(shape: Shape, plan: Plan) -> Outcome:
     market = candles(plan.bars(4_000, 2_000))
     model = random_model(shape, market)
     everything = Bars.of(market)
-    first = len(everything) - _whole_strides(plan.bars(4 * shape.stride), model.context)
+    first = len(everything) - _whole_strides(plan.bars(16 * shape.stride), model.context)
     ends = range(first + 1, len(everything) + 1)  # bars so far, this one included
     tails = [_cut(everything, end).last for end in ends]
     stream = model.stream()

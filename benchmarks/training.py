@@ -32,7 +32,7 @@ WINDOWS = 64  # a batch, as tutorials have it
 CROPS = TrainConfig().batch  # a batch
 HORIZON = 24
 WANTED = 0.95  # of the oracle's correlation on event bars
-STEPS = (75, 150, 300, 600, 1200)  # tried in turn; the schedule of the learning rate knows the last step
+STEPS = (150, 300, 600, 1200)  # tried in turn; the schedule of the learning rate knows the last step
 LEARNER = TrainConfig(
     horizon=12,
     context=192,
@@ -95,7 +95,7 @@ def seconds_to_oracle(plan: Plan) -> Outcome:
     """
     seconds = []
     for seed in range(plan.repeats):
-        past = synthetic_market(plan.bars(150_000), seed=2 * seed).candles
+        past = synthetic_market(plan.bars(300_000), seed=2 * seed).candles
         unseen = synthetic_market(plan.bars(100_000), seed=2 * seed + 1)
         for steps in STEPS:
             began = time.process_time()
