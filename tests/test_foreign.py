@@ -361,6 +361,17 @@ def test_what_is_given_is_not_measured(candles_of):
     assert model.manifest.validation.ic is not None
 
 
+def test_a_calibrated_model_comes_back_from_disk(candles_of, tmp_path):
+    # given
+    model = brought(Tutorial(), calibrate_on=candles_of(400), residual_std=None, threshold=None)
+
+    # when
+    model.save(tmp_path / "model")
+
+    # then
+    assert lbt.load_model(tmp_path / "model").manifest == model.manifest
+
+
 @pytest.mark.parametrize("until", ["2023-08-31 23:00", pd.Timestamp("2023-09-01 08:00", tz="Asia/Tokyo")])
 def test_no_forecast_is_given_of_what_it_was_trained_on(until):
     model = brought(Tutorial(), trained_until=until, label=NextClose(horizon=3))

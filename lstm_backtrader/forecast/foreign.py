@@ -122,10 +122,10 @@ def from_module(
     )
     name = name or (type(module).__name__ if isinstance(module, nn.Module) else Path(module).stem)
     forecaster = LSTMForecaster(manifest, [net], name)
-    changes: dict[str, object] = {"weights_sha256": pack_weights({0: net}, manifest.inputs_sha256())[1]}
     if calibrate_on is not None:
-        changes |= _calibrate(forecaster, calibrate_on, residual_std, threshold)
-    return LSTMForecaster(manifest.model_copy(update=changes), [net], name)
+        manifest = manifest.model_copy(update=_calibrate(forecaster, calibrate_on, residual_std, threshold))
+    _, weights_sha256 = pack_weights({0: net}, manifest.inputs_sha256())
+    return LSTMForecaster(manifest.model_copy(update={"weights_sha256": weights_sha256}), [net], name)
 
 
 def _calibrate(
