@@ -124,8 +124,23 @@ def backtest(
         typer.Option("--from", formats=_DAY, help="First day to trade, UTC; default the first unseen bar."),
     ] = None,
     until: Annotated[datetime | None, typer.Option(formats=_DAY, help="Last day to trade, UTC, whole.")] = None,
-    cash: Annotated[float, typer.Option(help="Start equity in the settlement coin.")] = 10_000.0,
+    contract: Annotated[
+        str | None, typer.Option(help="What is traded, say bybit:BTC/USD:BTC; `lbt venues` lists them.")
+    ] = None,
+    cash: Annotated[
+        float | None, typer.Option(help="Start equity in the settlement coin; default 10000 dollars or 1 coin.")
+    ] = None,
     leverage: Annotated[float, typer.Option(help="Exchange leverage.")] = 1.0,
+    margin_mode: Annotated[str, typer.Option(help="isolated, or cross.")] = "isolated",
+    intrabar: Annotated[
+        str, typer.Option(help="Extreme of a bar that comes first: pessimistic, or optimistic.")
+    ] = "pessimistic",
+    intrabar_data: Annotated[
+        Path | None, typer.Option(help="Candles of shorter bars that say what happened inside the bars.")
+    ] = None,
+    ambiguity: Annotated[
+        bool, typer.Option("--ambiguity", help="Run pessimistic and optimistic, and report the interval.")
+    ] = False,
     fraction: Annotated[float, typer.Option(help="Notional is leverage x equity x this, so that fees fit.")] = 0.95,
     stop_loss: Annotated[float, typer.Option(help="Fraction of price: 0.02 is 2 %; 0 is none.")] = 0.0,
     take_profit: Annotated[float, typer.Option(help="Fraction of price; 0 is none.")] = 0.0,
@@ -149,8 +164,11 @@ def backtest(
     from lstm_backtrader.indicators.models import as_forecaster
 
     config = BacktestConfig(
+        contract=contract,
         cash=cash,
         leverage=leverage,
+        margin_mode=margin_mode,  # type: ignore[arg-type]  # checked by BacktestConfig
+        intrabar=intrabar,  # type: ignore[arg-type]
         fraction=fraction,
         stop_loss=stop_loss,
         take_profit=take_profit,
@@ -162,7 +180,8 @@ def backtest(
     forecaster = as_forecaster(model)
     candles = read_candles(data, funding=funding, mark=mark)
     _print_notes(data, candles)
-    files = {"data": data, "funding": funding, "mark": mark}
+    finer = None if intrabar_data is None else read_candles(intrabar_data)
+    files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data}
     inputs = {f"{name}_sha256": file_sha256(path) for name, path in files.items() if path is not None}
     inputs |= {"model_sha256": file_sha256(model / WEIGHTS), "manifest_sha256": file_sha256(model / MANIFEST)}
     with _progress() as advance:
@@ -173,6 +192,8 @@ def backtest(
             config,
             begin=None if from_ is None else pd.Timestamp(from_, tz="UTC"),
             end=None if until is None else pd.Timestamp(until, tz="UTC") + pd.Timedelta(days=1),
+            intrabar_candles=finer,
+            ambiguity=ambiguity,
             symbol=data.stem,
             inputs=inputs,
             tick=advance,
@@ -346,9 +367,9 @@ _ACCOUNT_ROWS = (
     ("CAGR", "cagr", "{:+.2%}"),
     ("Sharpe (365 days)", "sharpe", "{:.2f}"),
     ("max drawdown", "max_drawdown", "{:.2%}"),
-    ("final equity", "final_equity", "{:,.2f}"),
-    ("fees", "fees", "{:,.2f}"),
-    ("funding", "funding", "{:+,.2f}"),
+    ("final equity", "final_equity", "{:,.@f}"),
+    ("fees", "fees", "{:,.@f}"),
+    ("funding", "funding", "{:+,.@f}"),
     ("trades", "trades", "{:d}"),
     ("liquidations", "liquidations", "{:d}"),
 )
@@ -356,6 +377,7 @@ _ACCOUNT_ROWS = (
 
 def _account_table(report: RunReport, name: str) -> Table:
     metrics = report.metrics
+    digits = str((metrics["simulation"] or {}).get("money_digits", 2))
     columns = {name: metrics["account"]}
     if metrics["benchmark"]:
         columns["price held 1x"] = metrics["benchmark"]
@@ -363,7 +385,9 @@ def _account_table(report: RunReport, name: str) -> Table:
     table = _table("account", *columns)
     for label, key, form in _ACCOUNT_ROWS:
         if any(key in figures for figures in columns.values()):
-            table.add_row(label, *(_number(figures.get(key), form) for figures in columns.values()))
+            table.add_row(
+                label, *(_number(figures.get(key), form.replace("@", digits)) for figures in columns.values())
+            )
     return table
 
 

@@ -77,7 +77,7 @@ class FuturesBroker(BarPlayer):
         super().__init__(margin_mode=margin_mode)
         self.intrabar = intrabar
         self._finer = FinerCandles(intrabar_candles)
-        contract = _contract(contract)
+        contract = as_contract(contract)
         contract = dataclasses.replace(
             contract,
             taker_fee=contract.taker_fee if taker_fee is None else taker_fee,
@@ -94,6 +94,21 @@ class FuturesBroker(BarPlayer):
         self._seen: dict[Feed, float] = {}  # stamp of the last bar played
         self._readers: dict[Feed, BarReader] = {}
         self._stamps: dict[Feed, StampCount] = {}
+
+    def simulation(self, data: Feed = None) -> dict[str, object]:
+        """What the account rests on, in plain values: its contract and rules, and the coverage of the data."""
+        contract = self.contract(data)
+        return {
+            "contract": f"{contract.venue}:{contract.symbol}" if contract.venue else contract.symbol or "generic",
+            "kind": contract.kind,
+            "settlement": contract.settlement,
+            "money_digits": contract.money_digits,
+            "leverage": self.leverage(data),
+            "margin_mode": self.margin_mode,
+            "intrabar": "intrabar_candles" if self._finer else self.intrabar,
+            "ambiguous_bars": len(self.ledger.ambiguous_bars),
+            **dataclasses.asdict(self.ledger.coverage),
+        }
 
     # ---- one bar
 
@@ -163,7 +178,8 @@ class FuturesBroker(BarPlayer):
                 self.ledger.book_funding(FundingEvent(data.datetime[0], data, tradeid, amount))
 
 
-def _contract(given: Contract | str | None) -> Contract:
+def as_contract(given: Contract | str | None) -> Contract:
+    """The contract itself, the preset of that name, or for None one without a venue."""
     if given is None:
         return Contract()
     if isinstance(given, str):

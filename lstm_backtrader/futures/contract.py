@@ -128,6 +128,11 @@ class Contract:
         """Fee rate that the requirement holds."""
         return self.taker_fee if self.fee_in_maintenance else 0.0
 
+    @property
+    def money_digits(self) -> int:
+        """Digits that a person wants to read behind the point of an amount in the settlement coin."""
+        return 2 if self.settlement.startswith("USD") else 6
+
     def tier(self, notional: float) -> Tier:
         """The tier a position of `notional` is in."""
         found = self._first_tier()

@@ -165,7 +165,12 @@ def bankruptcy_price(
 
 
 def liquidation_distance(
-    side: int, leverage: float, maintenance: float, closing_fee: float = 0.0, inverse: bool = False
+    side: int,
+    leverage: float,
+    maintenance: float,
+    closing_fee: float = 0.0,
+    inverse: bool = False,
+    on_entry: bool = False,
 ) -> float:
     """How far the price may move against a fresh position, as a fraction of its entry price.
 
@@ -174,7 +179,8 @@ def liquidation_distance(
     >>> round(liquidation_distance(side=1, leverage=10.0, maintenance=0.005), 6)
     0.095477
     """
-    return side * (1.0 - liquidation_price(side, 1.0, 1.0 / leverage, maintenance, 0.0, closing_fee, inverse))
+    margin = 1.0 / leverage
+    return side * (1.0 - liquidation_price(side, 1.0, margin, maintenance, 0.0, closing_fee, inverse, on_entry))
 
 
 def funding_payment(size: float, mark: float, rate: float, inverse: bool = False) -> float:
