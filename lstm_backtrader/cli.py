@@ -1,4 +1,4 @@
-"""The command `lbt`: demo, train, backtest, report, venues. What is heavy loads inside the command that needs it."""
+"""The command `lbt`: demo, train, backtest, report, venues. Everything heavy loads inside the command in need."""
 
 from __future__ import annotations
 

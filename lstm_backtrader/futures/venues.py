@@ -100,5 +100,6 @@ def _contract(venue: Venue, market: VenueMarket) -> Contract:
 
 def _choose(given: str, known: Iterable[str]) -> str:
     names = list(known)
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    begun = [name for name in names if given and name.startswith(given)]
+    near = begun if len(begun) == 1 else difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     return (f"Did you mean {near[0]!r}? " if near else "") + f"Choose from {', '.join(names)}."
