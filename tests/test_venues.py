@@ -1,5 +1,6 @@
 """The presets: every number has a source, names are found or helped with, and the command lists them all."""
 
+import doctest
 import json
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from pydantic import ValidationError
 import lstm_backtrader as lbt
 from lstm_backtrader import cli
 from lstm_backtrader.errors import ConfigError
+from lstm_backtrader.futures import contract as contracts
+from lstm_backtrader.futures import venues as presets
 from lstm_backtrader.futures.venue_files import Venue, read_venue, venue_ids
 from lstm_backtrader.futures.venues import find_contract, known_contracts, known_markets
 
@@ -33,6 +36,14 @@ def numbers_and_sources(group):
     elif isinstance(group, list):
         for value in group:
             yield from numbers_and_sources(value)
+
+
+@pytest.mark.parametrize("module", [contracts, presets])
+def test_the_examples_in_the_docstrings_hold(module):
+    outcome = doctest.testmod(module)
+
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
 
 
 def test_there_is_a_file_of_every_venue():
