@@ -1,9 +1,9 @@
-"""The command `lbt`: demo, train, backtest, report. Everything heavy loads inside the command that needs it."""
+"""The command `lbt`: demo, train, backtest, report, venues. Everything heavy loads inside the command in need."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lstm_backtrader.demo import DemoResult
     from lstm_backtrader.forecast.inference import LSTMForecaster
+    from lstm_backtrader.futures.venues import ListedMarket
     from lstm_backtrader.reporting.report import RunReport
 
 app = typer.Typer(
@@ -224,6 +225,21 @@ def report(
     _print(_account_table(written, "equity"), f"report: {written.html}")
 
 
+@app.command()
+def venues() -> None:
+    """List the contracts there are presets of, and the markets there are none of."""
+    from lstm_backtrader.futures.venues import known_markets
+
+    markets = known_markets()
+    _print(_contract_table(markets))
+    for market in markets:
+        if market.contract is None:
+            _print(f"{market.name} ({market.id}), not offered: {market.reason}")
+    _print(
+        "In Python: lbt.find_contract('venue:symbol'); of any other market lbt.Contract.from_ccxt(market, tiers)."
+    )
+
+
 def main() -> None:
     """Run `lbt`; a user's mistake is one line and exit code 1."""
     from lstm_backtrader.errors import LbtError
@@ -388,6 +404,45 @@ def _account_table(report: RunReport, name: str) -> Table:
             table.add_row(
                 label, *(_number(figures.get(key), form.replace("@", digits)) for figures in columns.values())
             )
+    return table
+
+
+def _contract_table(markets: Iterable[ListedMarket]) -> Table:
+    table = _table(
+        "venue",
+        "symbol",
+        "kind",
+        "settled in",
+        "contract size",
+        "max leverage",
+        "maintenance",
+        "tiers",
+        "maker",
+        "taker",
+        "funding, UTC",
+        "as of",
+    )
+    for market in markets:
+        contract = market.contract
+        if contract is None:
+            continue
+        unit = contract.symbol.split("/")[1].split(":")[0] if contract.is_inverse else contract.symbol.split("/")[0]
+        known = f"to {contract.notional_cap:,.0f} {contract.settlement}"
+        first, every = contract.funding_offset_hours, contract.funding_hours
+        table.add_row(
+            market.venue,
+            contract.symbol,
+            contract.kind,
+            contract.settlement,
+            f"{contract.contract_size:f}".rstrip("0").rstrip(".") + f" {unit}",
+            f"{contract.max_leverage:g}x",
+            f"{contract.maintenance:.2%}" + (" + fee" if contract.fee_in_maintenance else ""),
+            f"{'partial' if contract.is_partial else 'complete'}, {known}",
+            f"{contract.maker_fee:.3%}",
+            f"{contract.taker_fee:.3%}",
+            f"{first:02.0f}:00, every {every:g} h",
+            market.as_of,
+        )
     return table
 
 

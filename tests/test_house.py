@@ -26,7 +26,8 @@ FLOORS = {
     0: "errors candles candle_files futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.dataset forecast.audit forecast.manifest forecast.description forecast.step
-        forecast.cache futures.contract futures.venues futures.bar futures.leg futures.ledger
+        forecast.cache futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
+        futures.leg futures.ledger
         reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic
         datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
@@ -48,7 +49,7 @@ ALLOWED = {
     "torch": """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.foreign forecast.foreign_net forecast.walkforward""",
     "safetensors": "forecast.artefact forecast.foreign_net",
-    "pydantic": "forecast.manifest futures.venues futures.contract",
+    "pydantic": "forecast.manifest futures.venue_files",
     "backtrader": """indicators. futures.commission futures.terms futures.account futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
         datafeeds.ccxt_live strategies. session backtesting demo cli""",

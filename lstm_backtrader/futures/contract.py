@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.futures import rules
+
+if TYPE_CHECKING:
+    from lstm_backtrader.futures.ccxt_markets import Market, Tiers
 
 Kind = Literal["linear", "inverse"]
 MaintenanceOn = Literal["mark", "entry"]
@@ -114,6 +117,30 @@ class Contract:
                     "Build tiers with `tiers_of`."
                 )
 
+    @classmethod
+    def from_ccxt(cls, market: Market, tiers: Tiers | None = None, *, venue: str = "") -> Contract:
+        """The contract of a ccxt market: `exchange.market(symbol)`, nothing is fetched.
+
+        `tiers`: what `exchange.fetch_market_leverage_tiers(symbol)` or `fetch_leverage_tiers()` gave; only BitMEX's
+        markets tell their first tier themselves. `venue`: the exchange's ccxt id; empty: told by `market["info"]`.
+        Sizes become base coins (linear) or units of the quote currency (inverse), whatever a contract of the venue
+        stands for. Deductions are computed so that the requirement is continuous.
+
+        Raises `ConfigError` for spot, dated and quanto markets, and for what nothing tells.
+        """
+        from lstm_backtrader.futures.ccxt_markets import read_market
+
+        fields, brackets = read_market(market, tiers, venue)
+        made = tiers_of(brackets.rows)
+        return cls(
+            **fields,
+            maintenance=made[0].maintenance,
+            max_leverage=made[0].max_leverage,
+            tiers=made,
+            notional_cap=brackets.cap,
+            is_partial=brackets.is_partial,
+        )
+
     @property
     def is_inverse(self) -> bool:
         return self.kind == "inverse"
@@ -150,7 +177,12 @@ class Contract:
         return self.notional_cap
 
     def highest_leverage(self, margin: float) -> float:
-        """The most leverage that `margin` may be used at, so that the position stays inside the tier's limit."""
+        """The most leverage that `margin` may be used at, so that the position stays inside the tier's limit.
+
+        Below 1 where not even the bare margin may be used whole.
+        """
+        if margin <= 0.0:
+            return self._first_tier().max_leverage
         best = 0.0
         for tier, above in zip(self._all_tiers(), (*self.tiers[1:], None), strict=True):
             cap = self.notional_cap if above is None else above.floor

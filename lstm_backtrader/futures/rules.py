@@ -186,11 +186,14 @@ def liquidation_distance(
 def funding_payment(size: float, mark: float, rate: float, inverse: bool = False) -> float:
     """What a position receives at a funding stamp; negative is paid. A positive rate: longs pay shorts.
 
-    `mark`: mark price at the stamp. `rate`: fraction of notional for this stamp, 0.0001 = 1 bp.
+    `mark`: mark price at the stamp; nan, a price that is not known, books nothing. `rate`: fraction of notional for
+    this stamp, 0.0001 = 1 bp.
 
     >>> round(funding_payment(size=1.2, mark=72.25, rate=0.0001), 5)
     -0.00867
     """
+    if math.isnan(mark):
+        return 0.0
     return -size * unit_value(mark, inverse) * rate
 
 
