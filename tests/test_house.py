@@ -34,8 +34,9 @@ FLOORS = {
         forecast.foreign forecast.foreign_net forecast.walkforward""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.matching futures.coverage futures.finer
-        futures.playing futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
-        datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history datafeeds.ccxt_live""",
+        futures.playing futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames
+        datafeeds.following datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history
+        datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.tearsheet reporting.report""",
     5: "session backtesting demo cli",
