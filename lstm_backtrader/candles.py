@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ KNOWN_COLUMNS = (*COLUMNS, *MARK_COLUMNS, "funding_rate", "open_interest")
 
 _UNITS = (("D", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 _NS = 1_000_000_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Bars:
 
     open_time: NDArray[np.int64]
     columns: Mapping[str, NDArray[np.float64]]
-    _derived: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
+    _derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # what functions gave
 
     @classmethod
     def of(cls, candles: pd.DataFrame) -> Bars:
@@ -70,11 +71,11 @@ class Bars:
         """The bars from row `begin` to before row `end`."""
         return Bars(self.open_time[begin:end], {name: column[begin:end] for name, column in self.columns.items()})
 
-    def derived(self, name: str, function: Callable[[Bars], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """`function(self)` (T,), computed once for these bars; several features share it under `name`."""
+    def derived(self, name: str, function: Callable[[Bars], T]) -> T:
+        """`function(self)`, computed once for these bars; several features share it under `name`."""
         if name not in self._derived:
             self._derived[name] = function(self)
-        return self._derived[name]
+        return cast(T, self._derived[name])
 
 
 @dataclass(frozen=True)
