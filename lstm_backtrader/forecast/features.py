@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import CodeType
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.errors import ConfigError
+from lstm_backtrader.forecast.function_code import function_code
 
 Floats = NDArray[np.float64]
 Params = Mapping[str, int | str]
@@ -75,10 +75,10 @@ class FeatureSpec:
         return FEATURES[self.name].memory(**self.params)
 
     def code(self) -> bytes:
-        """The compiled function, so that what was computed with an older version of it is told apart."""
-        code = FEATURES[self.name].function.__code__
-        constants = [value for value in code.co_consts if not isinstance(value, CodeType)]
-        return code.co_code + repr((code.co_names, constants)).encode()
+        """The compiled functions, so that what was computed with an older version of them is told apart."""
+        registered = FEATURES[self.name]
+        ways = [way for way in (registered.function, registered.newest) if way is not None]
+        return b"".join(function_code(way) for way in ways)
 
     def compute(self, bars: Bars) -> Floats:
         """(T,) float64; the first `memory` - 1 rows are NaN."""
