@@ -320,9 +320,35 @@ def test_bars_off_the_clock_are_refused(fixed_forecaster, candles_of, runonce):
         run(candles_of(40, start="2024-01-01 00:30"), mode={"runonce": runonce}, model=fixed_forecaster(warmup=5))
 
 
-def test_an_unknown_parameter_is_refused_by_backtrader(fixed_forecaster, candles):
-    with pytest.raises(TypeError, match="treshold"):
-        run(candles, model=fixed_forecaster(), treshold=0.5)
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("treshold", r"Did you mean threshold\?"),
+        ("modle", r"Did you mean model\?"),
+        ("allow_in_sample", r"Did you mean allow_insample\?"),
+        ("colour", "It takes model, threshold, allow_insample, stamps."),
+    ],
+)
+def test_an_unknown_parameter_is_refused_with_the_one_that_was_meant(fixed_forecaster, candles, name, remedy):
+    with pytest.raises(ConfigError, match=rf"LSTMSignal has no parameter '{name}'. {remedy}"):
+        run(candles, model=fixed_forecaster(), **{name: 0.5})
+
+
+def test_a_model_given_by_place_is_asked_for_by_name(tiny_artefact, candles):
+    class ByPlace(bt.Strategy):
+        def __init__(self):
+            LSTMSignal(self.data, str(tiny_artefact))
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(candles))
+    cerebro.addstrategy(ByPlace)
+    with pytest.raises(ConfigError, match=r"takes its parameters by name: LSTMSignal\(data, model="):
+        cerebro.run()
+
+
+def test_backtraders_own_words_for_plots_are_still_understood(fixed_forecaster, candles):
+    recorder, _ = run(candles, model=fixed_forecaster(), plotname="mine", subplot=False)
+    assert recorder.indicator.plotinfo.plotname == "mine"
 
 
 # --- other ways to feed it ----------------------------------------------------------------------------------
