@@ -186,6 +186,11 @@ def test_bars_of_another_length_are_refused(models, candles_of, freq):
         models["quarter"].predict(candles_of(40, freq=freq))
 
 
+def test_bars_off_the_clock_are_refused_as_the_indicator_refuses_them(models, candles_of):
+    with pytest.raises(TimeframeError, match="opens at 2024-01-01 00:30 does not begin on a whole 1h of the day"):
+        models["quarter"].predict(candles_of(40, start="2024-01-01 00:30"))
+
+
 def test_predicting_leaves_the_thread_count_alone(models, candles_of):
     threads = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from lstm_backtrader.candles import Bars, bar_seconds, format_timeframe
+from lstm_backtrader.candles import Bars, bar_seconds, check_clock, format_timeframe
 from lstm_backtrader.errors import ConfigError, TimeframeError
 from lstm_backtrader.forecast.artefact import load_artefact, pack_weights, save_artefact
 from lstm_backtrader.forecast.dataset import Scaler
@@ -62,6 +62,7 @@ class LSTMForecaster(DescribedModel):
                 f"the candles are {format_timeframe(bar_seconds(bars.open_time))} bars, the model was trained on "
                 f"{format_timeframe(self.manifest.timeframe_s)}. Give candles of the model's bar length."
             )
+        check_clock(bars.open_time, self.manifest.timeframe_s)
         values = np.full((3, len(bars)), np.nan)
         nets = [copy.deepcopy(net).to(self.device) for net in self.nets] if self.device != "cpu" else self.nets
         for begin in range(0, len(bars), _SEGMENT):
