@@ -23,7 +23,7 @@ from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.features import make_features, newest_features
 from lstm_backtrader.forecast.labels import in_label_units
 from lstm_backtrader.forecast.manifest import Manifest, file_stamps
-from lstm_backtrader.forecast.network import RecurrentNet, one_thread
+from lstm_backtrader.forecast.network import RecurrentNet, one_thread, whole_float32
 from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, NO_FORECAST, ForecastPoint
 from lstm_backtrader.forecast.step import EnsembleStep
 from lstm_backtrader.forecast.strided import strided_forecast
@@ -201,7 +201,7 @@ class _Sequences:
         starts = [start for start in model.context.alive(int(slots[-1])) if start >= begun]
         firsts = [int(np.searchsorted(slots, start)) for start in starts]
         states = [model.step.empty()]
-        with one_thread(), torch.inference_mode():
+        with one_thread(), whole_float32(), torch.inference_mode():
             for first in firsts:
                 x = torch.from_numpy(X[first:])[None]  # (1, n, F)
                 parts = [net(x)[1] for net in model.nets]  # M times (h, c), each (layers, 1, H)
