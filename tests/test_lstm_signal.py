@@ -303,6 +303,21 @@ def test_the_toy_forecaster_meets_the_protocol(fixed_forecaster):
     assert isinstance(fixed_forecaster(), Forecaster)
 
 
+@pytest.mark.parametrize("of", [lambda data: data.close, lambda data: bt.indicators.SMA(data, period=3)])
+def test_a_line_or_an_indicator_in_place_of_the_data_is_refused(fixed_forecaster, candles, of):
+    class OnLine(bt.Strategy):
+        def __init__(self):
+            LSTMSignal(of(self.data), model=fixed_forecaster())
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(candles))
+    cerebro.addstrategy(OnLine)
+    with pytest.raises(
+        ConfigError, match=r"reads open, high, low, close, volume.*Give the data itself: LSTMSignal"
+    ):
+        cerebro.run()
+
+
 def test_data_without_the_event_line_are_refused(tiny_model, fresh_market):
     with pytest.raises(DataError, match="the model reads column 'news' and the data has no line of that name"):
         run(fresh_market.drop(columns="news"), model=tiny_model)

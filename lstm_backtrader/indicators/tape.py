@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import backtrader as bt
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars, bar_seconds, check_clock, format_timeframe
-from lstm_backtrader.errors import DataError, TimeframeError
+from lstm_backtrader.errors import ConfigError, DataError, TimeframeError
 from lstm_backtrader.indicators.stamps import Stamps, place
 
 _NS = 1_000_000_000
@@ -20,6 +21,11 @@ class Tape:
     """Reads `columns` of a Backtrader data (untyped there), bars of `step_s` seconds stamped as `place` says."""
 
     def __init__(self, data: Any, columns: Sequence[str], step_s: int, stamps: Stamps | None = None) -> None:
+        if not isinstance(data, bt.feed.AbstractDataBase):
+            raise ConfigError(
+                f"the model reads {', '.join(columns)} of a data feed, and was given a line or an indicator "
+                f"({type(data).__name__}). Give the data itself: LSTMSignal(self.data, model=...)."
+            )
         self.data = data
         self.step_s = step_s
         self.stamps = stamps
