@@ -36,7 +36,8 @@ class LSTMSignal(bt.Indicator):
     `model`: directory of an artefact, or any `Forecaster`. `threshold`: None takes the model's own.
     `allow_insample`: forecast also bars the model was trained on, which says nothing about the future.
     `stamps`: whether the data labels bars by their "open" or "close". None takes the open, and the close where
-    Backtrader's own `resampledata` made the bars; `lstm_backtrader.resample` and `replay` need no word.
+    Backtrader's own `resampledata` made the bars, which is refused where it may have mixed them up;
+    `lstm_backtrader.resample` and `replay` need no word.
     """
 
     lines = ("signal", *FORECAST_COLUMNS)
