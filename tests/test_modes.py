@@ -441,6 +441,17 @@ def test_optimisation_in_other_processes_neither_hangs_nor_differs(tiny_artefact
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_whole_strategies_come_back_from_an_optimisation(tiny_artefact, fresh_market, mode):
+    cerebro = bt.Cerebro(stdstats=False, optreturn=False)
+    cerebro.adddata(lbt.CandleFeed(fresh_market.iloc[:230]))
+    cerebro.optstrategy(Optimised, model=[str(tiny_artefact)], threshold=[0.0, 9.0])
+    returned = pickle.loads(pickle.dumps(cerebro.run(maxcpus=1, **MODES[mode])))
+    heard = [runs[0].heard for runs in returned]
+    assert [len(each) for each in heard] == [22, 22]
+    assert [forecast for _, forecast in heard[0]] == [forecast for _, forecast in heard[1]]
+
+
 def test_what_an_optimisation_returns_can_be_pickled(tiny_artefact, fresh_market):
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(lbt.CandleFeed(fresh_market.iloc[:230]))

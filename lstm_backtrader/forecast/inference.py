@@ -136,7 +136,7 @@ class LSTMStream:
         self._time = -1  # open of the newest bar seen
         self._values = b""  # what it held
         self._columns = model.columns
-        self._packer = struct.Struct(f"{len(self._columns)}d")  # bytes, because NaN equals itself there
+        self._format = f"{len(self._columns)}d"  # bytes, because NaN equals itself there
 
     def update(self, tail: Callable[[int], Bars]) -> ForecastPoint:
         """See `ForecastStream.update`."""
@@ -160,7 +160,7 @@ class LSTMStream:
         return model._point(model._in_label_units(members[:, None], recent)[:, 0])
 
     def _pack(self, bars: Bars, row: int) -> bytes:
-        return self._packer.pack(*(bars[name][row] for name in self._columns))
+        return struct.pack(self._format, *(bars[name][row] for name in self._columns))
 
     def _rebuild(self, bars: Bars) -> _Sequences:
         """The sequences as they stood after the bar before the last of `bars`."""
