@@ -26,8 +26,8 @@ FLOORS = {
     0: "errors candles candle_files futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.dataset forecast.audit forecast.manifest forecast.description forecast.step
-        forecast.cache futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
-        futures.leg futures.ledger
+        forecast.cache forecast.function_code futures.contract futures.ccxt_markets futures.venue_files
+        futures.venues futures.bar futures.leg futures.ledger
         reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic
         datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
