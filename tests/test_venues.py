@@ -98,7 +98,7 @@ def test_every_contract_is_found_by_its_symbol_and_by_the_venues_own_name():
     for market in known_markets():
         if market.contract is not None:
             assert find_contract(market.name) == market.contract == find_contract(f"{market.venue}:{market.id}")
-    assert len(known_contracts()) == 11
+    assert len(known_contracts()) == 14
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,12 @@ def test_every_contract_is_found_by_its_symbol_and_by_the_venues_own_name():
         ("binanceusdm:BTC/USDT:USDT", {"max_leverage": 125.0, "contract_size": 1.0, "liquidation_fee": 0.0125}),
         ("binanceusdm:ETH/USDT:USDT", {"max_leverage": 125.0, "tick": 0.01, "is_partial": False}),
         ("binancecoinm:BTCUSD_PERP", {"contract_size": 100.0, "kind": "inverse", "liquidation_fee": 0.015}),
-        ("bybit:BTCUSDT", {"maintenance": 0.005, "taker_fee": 0.00055, "maintenance_on": "entry"}),
+        ("bybit:BTCUSDT", {"maintenance": 0.005, "taker_fee": 0.00055, "maintenance_on": "mark"}),
+        ("bybit:ETHUSDT", {"notional_cap": 24e6, "max_leverage": 100.0, "lot": 0.01, "is_partial": True}),
+        ("bybit:ETHUSD", {"maintenance": 0.01, "max_leverage": 50.0, "settlement": "ETH", "kind": "inverse"}),
         ("bybit:BTCUSD", {"notional_cap": 150.0, "is_partial": True, "settlement": "BTC"}),
         ("bingx:ETH-USDT", {"maintenance": 0.0033, "fee_in_maintenance": True, "lot": 0.01}),
+        ("bingx:BTC-USDT", {"maintenance": 0.0038, "notional_cap": 900_000.0, "lot": 1e-4, "max_leverage": 125.0}),
         ("bitget:BTCUSDT", {"maintenance": 0.004, "taker_fee": 0.0006, "max_leverage": 125.0}),
         ("bitmex:XBTUSD", {"contract_size": 1.0, "lot": 100.0, "max_leverage": 100.0, "forfeits_margin": True}),
         ("bitmex:XBTUSDT", {"contract_size": 1e-6, "lot": 1e-4, "funding_offset_hours": 4.0}),
@@ -139,12 +142,34 @@ def test_the_presets_hold_what_the_venues_say(name, expected):
             "bitmex:ETHUSD has no preset: a quanto contract: quoted in USD on ETH and settled in BTC",
         ),
         ("bitget:BTC/USD:BTC", "has no preset: Bitget counts orders of its coin-margined contracts in the coin"),
-        ("bingx:BTC-USDT", "no source at hand states its maintenance rate.*Contract.from_ccxt"),
+        ("binancecoinm:ETHUSD_PERP", "no source at hand states the maintenance rates.*Contract.from_ccxt"),
     ],
 )
 def test_a_name_without_a_contract_gets_help_or_the_reason(name, message):
     with pytest.raises(ConfigError, match=message):
         find_contract(name)
+
+
+def test_the_deduction_of_a_second_tier_is_the_published_one():
+    # BingX GET /openApi/swap/v1/maintMarginRatio for BTC-USDT, 2024-05-22: maintAmount 30 above 150,000
+    second = find_contract("bingx:BTC-USDT").tiers[1]
+
+    assert (second.floor, second.maintenance) == (150_000.0, 0.004)
+    assert second.deduction == pytest.approx(30.0)
+
+
+@pytest.mark.parametrize(
+    ("side", "extra"), [(1, 0.0), (1, 0.05), (-1, 0.0), (-1, 0.05)], ids=["long", "long+", "short", "short+"]
+)
+def test_bybit_liquidates_an_inverse_position_where_its_help_says(side, extra):
+    # "Liquidation Price Calculation under Isolated Mode", 2026-05-27: maintenance on the mark price, no fee added
+    size, entry, leverage, rate = 60_000.0, 50_000.0, 10.0, 0.005
+    contract = find_contract("bybit:BTCUSD")
+    worth = size / entry
+
+    found = contract.liquidation_price(side * size, entry, worth / leverage + extra)
+
+    assert found == pytest.approx(size * (1 + side * rate) / (worth + side * (worth / leverage + extra)), abs=0.1)
 
 
 def test_the_command_lists_every_market_with_its_state(monkeypatch, capsys):
