@@ -172,23 +172,71 @@ def test_bybit_liquidates_an_inverse_position_where_its_help_says(side, extra):
     assert found == pytest.approx(size * (1 + side * rate) / (worth + side * (worth / leverage + extra)), abs=0.1)
 
 
-def test_the_command_lists_every_market_with_its_state(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(sys, "argv", ["lbt", "venues"])
+@pytest.fixture
+def listed(monkeypatch, capsys):
+    """Lines of `lbt venues` on a terminal of so many columns."""
 
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
+    def run(columns, *options):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(sys, "argv", ["lbt", "venues", *options])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert not stop.value.code
+        return capsys.readouterr().out.splitlines()
 
-    lines = capsys.readouterr().out.splitlines()
-    assert not stop.value.code
+    return run
+
+
+def row_of(market, lines):
+    (row,) = [line for line in lines if line.split()[:1] == [market.name]]
+    return row
+
+
+@pytest.mark.parametrize(("columns", "options"), [(80, []), (200, []), (40, []), (80, ["--wide"])])
+def test_the_command_lists_every_market_whole_and_with_its_state(listed, columns, options):
+    lines = listed(columns, *options)
+
+    assert not any("…" in line for line in lines)
     for market in known_markets():
         if market.contract is None:
             assert any(market.name in line and market.reason in line for line in lines)
         else:
-            state = "partial" if market.contract.is_partial else "complete"
-            (row,) = [line for line in lines if line.split()[:2] == [market.venue, market.symbol]]
-            assert state in row
+            row = row_of(market, lines)
+            assert ("partial" if market.contract.is_partial else "complete") in row
+            assert market.contract.settlement in row
+            assert f"{market.contract.max_leverage:g}x" in row
+
+
+def test_the_table_fits_eighty_columns(listed):
+    lines = listed(80)
+
+    table = [line for line in lines if line.split()[:1] in [[market.name] for market in known_markets()]]
+    assert len([line for line in table if "not offered" not in line]) == len(known_contracts())
+    assert max(len(line.rstrip()) for line in table if "not offered" not in line) <= 80
+    assert max(len(line.rstrip()) for line in lines[: len(known_contracts()) + 5]) <= 80  # heading and legend, too
+    assert lines[0].split() == ["contract", "kind", "max", "MMR", "%", "tiers", "fees", "%"]
+
+
+def test_a_row_of_the_short_table_can_be_checked_by_hand(listed):
+    lines = listed(80)
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
+
+    assert rows["bingx:BTC/USDT:USDT"] == ["linear", "125x", "0.38+", "partial", "900k", "USDT", "0.02/0.05"]
+    assert rows["bybit:ETH/USD:ETH"] == ["inverse", "50x", "1", "partial", "3,000", "ETH", "0.02/0.055"]
+
+
+@pytest.mark.parametrize(("columns", "options"), [(200, []), (80, ["--wide"])])
+def test_a_wide_table_has_the_steps_and_the_dates(listed, columns, options):
+    lines = listed(columns, *options)
+
+    for market in known_markets():
+        if market.contract is not None:
+            row = row_of(market, lines)
             assert market.as_of in row
+            assert f"{market.contract.notional_cap:,.0f} {market.contract.settlement}" in row
+    bitmex = next(line for line in lines if line.startswith("bitmex:BTC/USDT:USDT"))
+    assert bitmex.split()[3:7] == ["0.000001", "BTC", "0.0001", "0.1"]
+    assert "04:00, every 8 h" in bitmex
 
 
 @pytest.mark.slow
