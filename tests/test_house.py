@@ -39,7 +39,7 @@ FLOORS = {
         datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.tearsheet reporting.report""",
-    5: "session backtesting demo cli",
+    5: "session backtesting demo venue_tables cli",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "strategies", "datafeeds")
@@ -60,7 +60,7 @@ ALLOWED = {
     "matplotlib": "reporting.tearsheet",
     "plotly": "reporting.chart reporting.page",
     "typer": "cli",
-    "rich": "cli",
+    "rich": "cli venue_tables",
 }
 
 
