@@ -120,6 +120,15 @@ class LSTMSignal(bt.Indicator):
         for name, values in lines.items():
             np.frombuffer(getattr(self.l, name).array)[: len(values)] = values
 
+    def advance(self, size: int = 1) -> None:
+        """One bar on after `once`, where lines are whole arrays: as Backtrader's, without its five calls a line.
+
+        With four lines those cost more a bar than a repeated forecast, 3 % of a plain backtest.
+        """
+        for line in self.l.lines:
+            line._idx += size
+            line.lencount += size
+
     def _signal(self, forecast: NDArray[np.float64]) -> NDArray[np.float64]:
         beyond = (np.abs(forecast) >= self.threshold) & ~np.isnan(forecast)
         return np.where(beyond, np.sign(forecast), 0.0)
