@@ -62,8 +62,22 @@ def _read_table(path: str | Path) -> pd.DataFrame:
     except (ValueError, OSError, EOFError, zlib.error) as error:  # the last two from a cut .csv.gz
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: not readable as {kind[1:]} ({reason}). Is the file whole?") from error
+    if kind.startswith(".csv"):
+        _check_separator(table, path)
     table.columns = pd.Index([str(name).strip().lower() for name in table.columns])
     return table
+
+
+def _check_separator(table: pd.DataFrame, path: str | Path) -> None:
+    """A table parted by something else than commas is one column to pandas."""
+    header = str(table.columns[0])
+    separator = next((each for each in ";\t|" if each in header), None)
+    if len(table.columns) == 1 and separator is not None:
+        raise DataError(
+            f"{path}: its columns are parted by {separator!r}, not by commas. Write it with commas: "
+            f"pandas.read_csv({Path(path).name!r}, sep={separator!r}).to_csv('with_commas.csv', index=False); "
+            f"add decimal=',' to read_csv if the numbers have decimal commas."
+        )
 
 
 def _join_mark(candles: pd.DataFrame, timeframe_s: int, path: str | Path) -> tuple[pd.DataFrame, str]:

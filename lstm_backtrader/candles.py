@@ -13,13 +13,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.errors import ConfigError, DataError, TimeframeError
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
@@ -29,6 +29,8 @@ KNOWN_COLUMNS = (*COLUMNS, *MARK_COLUMNS, "funding_rate", "open_interest")
 
 _UNITS = (("D", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 _NS = 1_000_000_000
+_DAY_S = 86_400
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Bars:
 
     open_time: NDArray[np.int64]
     columns: Mapping[str, NDArray[np.float64]]
-    _derived: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
+    _derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # what functions gave
 
     @classmethod
     def of(cls, candles: pd.DataFrame) -> Bars:
@@ -70,11 +72,11 @@ class Bars:
         """The bars from row `begin` to before row `end`."""
         return Bars(self.open_time[begin:end], {name: column[begin:end] for name, column in self.columns.items()})
 
-    def derived(self, name: str, function: Callable[[Bars], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """`function(self)` (T,), computed once for these bars; several features share it under `name`."""
+    def derived(self, name: str, function: Callable[[Bars], T]) -> T:
+        """`function(self)`, computed once for these bars; several features share it under `name`."""
         if name not in self._derived:
             self._derived[name] = function(self)
-        return self._derived[name]
+        return cast(T, self._derived[name])
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,22 @@ def bar_seconds(open_time: NDArray[np.int64]) -> int:
     if len(open_time) < 2:
         raise DataError(f"the bar length is measured between bars; {len(open_time)} is too few, give at least 2.")
     return round(float(np.median(np.diff(open_time))) / _NS)
+
+
+def check_clock(open_time: NDArray[np.int64], step_s: int) -> None:
+    """Raises `TimeframeError` where a bar of `step_s` seconds opens beside the whole ones of the day (UTC).
+
+    A length that does not divide the day has no such place, and any will do.
+    """
+    on_clock = open_time % (step_s * _NS) == 0
+    if _DAY_S % step_s == 0 and not on_clock.all():
+        first = show_time(int(open_time[np.argmin(on_clock)]))
+        raise TimeframeError(
+            f"the bar that opens at {first} does not begin on a whole {format_timeframe(step_s)} of the day (UTC), "
+            f"where contexts are cut and where all other bars of a model begin. If its times are local, convert "
+            f"them to UTC; else make the bars of shorter candles, with lstm_backtrader.resample in a run or "
+            f"lstm_backtrader.datafeeds.resample_candles for training."
+        )
 
 
 def format_timeframe(seconds: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from lstm_backtrader.demo import DemoResult
     from lstm_backtrader.forecast.inference import LSTMForecaster
-    from lstm_backtrader.futures.venues import ListedMarket
     from lstm_backtrader.reporting.report import RunReport
 
 app = typer.Typer(
@@ -226,12 +225,24 @@ def report(
 
 
 @app.command()
-def venues() -> None:
+def venues(
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Contract sizes, steps, funding and dates, too; lines of 200 characters.")
+    ] = False,
+) -> None:
     """List the contracts there are presets of, and the markets there are none of."""
+    from rich.console import Console
+
     from lstm_backtrader.futures.venues import known_markets
+    from lstm_backtrader.venue_tables import LEGEND, short_table, wide_table
 
     markets = known_markets()
-    _print(_contract_table(markets))
+    full = wide_table(markets)
+    if wide or _width(full) <= Console().width:
+        _print_whole(full)
+    else:
+        _print_whole(short_table(markets))
+        _print(LEGEND)
     for market in markets:
         if market.contract is None:
             _print(f"{market.name} ({market.id}), not offered: {market.reason}")
@@ -326,6 +337,20 @@ def _print(*parts: str | Table) -> None:
         console.print(part, markup=False) if isinstance(part, str) else console.print(part)
 
 
+def _print_whole(table: Table) -> None:
+    """As wide as the table is, whatever the width of the terminal: a name that is cut cannot be typed."""
+    from rich.console import Console
+
+    Console(highlight=False, width=_width(table)).print(table)
+
+
+def _width(table: Table) -> int:
+    """Columns that nothing of the table is cut or wrapped in."""
+    from rich.console import Console
+
+    return Console(width=1000).measure(table).maximum
+
+
 def _print_notes(path: Path, candles: pd.DataFrame) -> None:
     span = f"{candles.index[0]:%Y-%m-%d %H:%M} to {candles.index[-1]:%Y-%m-%d %H:%M} UTC"
     _print(f"{path}: {len(candles):,} bars, {span}", *(f"  {line}" for line in candles.attrs["notes"]))
@@ -404,45 +429,6 @@ def _account_table(report: RunReport, name: str) -> Table:
             table.add_row(
                 label, *(_number(figures.get(key), form.replace("@", digits)) for figures in columns.values())
             )
-    return table
-
-
-def _contract_table(markets: Iterable[ListedMarket]) -> Table:
-    table = _table(
-        "venue",
-        "symbol",
-        "kind",
-        "settled in",
-        "contract size",
-        "max leverage",
-        "maintenance",
-        "tiers",
-        "maker",
-        "taker",
-        "funding, UTC",
-        "as of",
-    )
-    for market in markets:
-        contract = market.contract
-        if contract is None:
-            continue
-        unit = contract.symbol.split("/")[1].split(":")[0] if contract.is_inverse else contract.symbol.split("/")[0]
-        known = f"to {contract.notional_cap:,.0f} {contract.settlement}"
-        first, every = contract.funding_offset_hours, contract.funding_hours
-        table.add_row(
-            market.venue,
-            contract.symbol,
-            contract.kind,
-            contract.settlement,
-            f"{contract.contract_size:f}".rstrip("0").rstrip(".") + f" {unit}",
-            f"{contract.max_leverage:g}x",
-            f"{contract.maintenance:.2%}" + (" + fee" if contract.fee_in_maintenance else ""),
-            f"{'partial' if contract.is_partial else 'complete'}, {known}",
-            f"{contract.maker_fee:.3%}",
-            f"{contract.taker_fee:.3%}",
-            f"{first:02.0f}:00, every {every:g} h",
-            market.as_of,
-        )
     return table
 
 

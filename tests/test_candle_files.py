@@ -1,5 +1,7 @@
 """Reading candle files, and joining funding and mark prices to them."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,6 +95,22 @@ def test_a_damaged_gzip_is_refused(candles, write_csv):
     path.write_bytes(whole[:40] + b"not compressed at all" + whole[61:])
     with pytest.raises(DataError, match=r"not readable as csv\.gz"):
         read_candles(path)
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_a_csv_without_commas_is_refused_with_its_separator_and_the_remedy(candles, tmp_path, separator, decimal):
+    path = tmp_path / "candles.csv"
+    candles.to_csv(path, sep=separator, decimal=decimal)
+    rule = rf"candles.csv: its columns are parted by {re.escape(repr(separator))}, not by commas"
+    with pytest.raises(DataError, match=rf"{rule}.*read_csv\(.*, sep={re.escape(repr(separator))}.*to_csv"):
+        read_candles(path)
+
+
+def test_a_funding_file_without_commas_is_refused_too(candles, write_csv, tmp_path):
+    (tmp_path / "funding.csv").write_text("time;funding_rate\n2024-01-01 08:00;0.0001\n")
+    with pytest.raises(DataError, match=r"funding.csv: its columns are parted by ';'"):
+        read_candles(write_csv(candles), funding=tmp_path / "funding.csv")
 
 
 def test_an_empty_csv_is_refused(tmp_path):

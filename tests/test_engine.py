@@ -16,7 +16,7 @@ from lstm_backtrader.forecast import inference, strided
 from lstm_backtrader.forecast.context import StridedContext
 from lstm_backtrader.forecast.features import FEATURES, FeatureSpec, feature, make_features, newest_features
 from lstm_backtrader.forecast.inference import find_device, load_model
-from lstm_backtrader.forecast.network import RecurrentNet
+from lstm_backtrader.forecast.network import RecurrentNet, whole_float32
 from lstm_backtrader.forecast.step import EnsembleStep
 from lstm_backtrader.forecast.strided import Crops, strided_forecast
 
@@ -79,6 +79,64 @@ def test_threads_change_nothing(nets, threads, monkeypatch):
     assert np.array_equal(
         strided_forecast(nets, StridedContext(12, 4), X, slots, threads=threads), one, equal_nan=True
     )
+
+
+class Noting(RecurrentNet):
+    """Notes how torch multiplies while it runs."""
+
+    def forward(self, x, state=None):
+        self.noted.append([*precisions("cpu"), torch.backends.cudnn.enabled])
+        return super().forward(x, state)
+
+
+def precisions(device):
+    backends = torch.backends
+    switches = {
+        "cpu": (backends.mkldnn.rnn, backends.mkldnn.matmul),
+        "cuda": (backends.cudnn.rnn, backends.cuda.matmul),
+    }
+    return [switch.fp32_precision for switch in switches[device]]
+
+
+def all_precisions():
+    return [*precisions("cpu"), *precisions("cuda"), torch.get_float32_matmul_precision()]
+
+
+@pytest.fixture(params=["none", "tf32", "bf16", "high"])
+def wish(request):
+    """What a program may have asked torch for, before it asks for a forecast."""
+    if request.param == "high":
+        torch.set_float32_matmul_precision("high")
+    else:
+        torch.backends.fp32_precision = request.param
+    yield
+    torch.backends.fp32_precision = "none"
+    torch.set_float32_matmul_precision("highest")
+
+
+def test_threads_multiply_whole_float32_and_leave_torch_as_it_was(monkeypatch, wish):
+    # given
+    monkeypatch.setattr(strided, "_CHUNK_BYTES", 500)
+    net = Noting(3, 5, generator=torch.Generator().manual_seed(0)).eval()
+    net.noted = []
+    before = all_precisions()
+
+    # when
+    strided_forecast([net], StridedContext(12, 4), np.zeros((300, 3), np.float32), np.arange(300), threads=3)
+
+    # then
+    assert len(net.noted) > 10
+    assert {tuple(noted) for noted in net.noted} == {("ieee", "ieee", True)}
+    assert all_precisions() == before
+    assert torch.backends.cudnn.enabled
+
+
+def test_a_gpu_is_denied_tf32_and_keeps_its_fast_lstm(wish):
+    before = all_precisions()
+    with whole_float32("cuda"):
+        assert precisions("cuda") == ["ieee", "ieee"]
+        assert torch.backends.cudnn.enabled
+    assert all_precisions() == before
 
 
 def test_a_child_process_takes_one_thread(monkeypatch):
@@ -205,7 +263,7 @@ def test_an_unknown_device_is_refused():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_gives_the_same_numbers(tiny_artefact, fresh_market):
+def test_a_gpu_gives_the_same_numbers_whatever_torch_is_allowed(tiny_artefact, fresh_market, wish):
     on_cpu = load_model(tiny_artefact, device="cpu").predict(fresh_market)
     on_gpu = load_model(tiny_artefact, device="cuda").predict(fresh_market)
     np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-6)

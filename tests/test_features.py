@@ -21,7 +21,11 @@ from lstm_backtrader.forecast.features import (
     window_mean_std,
 )
 
-SPECS = (*default_features(events=("news",)), FeatureSpec("volume_z", {"span": 7}))
+SPECS = (
+    *default_features(events=("news",)),
+    FeatureSpec("volume_z", {"span": 7}),
+    FeatureSpec("log_return", {"span": 200}),
+)
 IDS = [f"{spec.name}-{'-'.join(map(str, spec.params.values()))}".rstrip("-") for spec in SPECS]
 each_feature = pytest.mark.parametrize("spec", SPECS, ids=IDS)
 
@@ -76,6 +80,50 @@ def test_later_bars_change_nothing(bars, spec, row, seed):
     }
     before, after = spec.compute(bars)[: row + 1], spec.compute(changed(bars, **noise))[: row + 1]
     np.testing.assert_array_equal(after, before)
+
+
+@each_feature
+@given(row=st.integers(200, 419), dead=st.sets(st.integers(0, 419), max_size=300), flat=st.booleans())
+@settings(max_examples=40)
+def test_the_short_way_to_the_newest_row_gives_the_number_of_the_long_one(bars, spec, row, dead, flat):
+    # given bars of which some, or a whole stretch, have neither volume nor range
+    still = np.isin(np.arange(420), [*dead, *range(200 if flat else 0)])
+    quiet = {name: np.where(still, bars["close"][0], bars[name]) for name in ("open", "high", "low", "close")}
+    market = changed(bars, **quiet, volume=np.where(still, 0.0, bars["volume"]))
+
+    # when
+    so_far = cut(market, slice(0, row + 1))
+    newest = spec.newest(so_far)
+
+    # then
+    assert newest == pytest.approx(spec.compute(so_far)[-1], rel=1e-9, abs=1e-9)
+    assert newest == pytest.approx(spec.newest(so_far.last(spec.memory)), rel=1e-12, abs=1e-12)
+
+
+@each_feature
+@given(
+    row=st.integers(200, 419),
+    ago=st.integers(0, 180),
+    column=st.sampled_from(["open", "high", "low", "close", "volume", "news"]),
+    value=st.sampled_from([math.nan, 0.0, -1.0, math.inf]),
+)
+@settings(max_examples=60)
+def test_the_short_way_gives_the_same_for_bars_no_venue_should_send(bars, spec, row, ago, column, value):
+    values = bars[column].copy()
+    values[row - ago] = value
+    so_far = cut(changed(bars, **{column: values}), slice(0, row + 1))
+    with np.errstate(all="ignore"):
+        assert spec.newest(so_far) == pytest.approx(spec.compute(so_far)[-1], rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+def test_every_feature_there_is_was_held_to_these_laws():
+    assert {spec.name for spec in SPECS} == set(FEATURES)
+
+
+@each_feature
+@pytest.mark.parametrize("length", [0, 1, 167, 168])
+def test_the_newest_row_of_too_few_bars_is_nan(bars, spec, length):
+    assert math.isnan(spec.newest(cut(bars, slice(0, length)))) == (length < spec.memory)
 
 
 @each_feature
@@ -227,7 +275,7 @@ def test_the_triggers_of_the_synthetic_market_are_volume_spikes():
 
 def test_the_matrix_has_a_column_a_spec_in_their_order(bars):
     X = make_features(bars, SPECS)
-    assert (X.shape, X.dtype) == ((420, 14), np.float32)
+    assert (X.shape, X.dtype) == ((420, len(SPECS)), np.float32)
     for column, spec in enumerate(SPECS):
         np.testing.assert_array_equal(X[:, column], spec.compute(bars).astype(np.float32))
 
@@ -272,7 +320,28 @@ def test_a_feature_of_ones_own_is_a_feature(bars, monkeypatch):
         return bars["close"]
 
     assert FeatureSpec("last_close").compute(bars)[7] == bars["close"][7]
+    assert FeatureSpec("last_close").newest(bars) == bars["close"][-1]
     assert "last_close" not in FEATURES
+
+
+def test_a_feature_without_a_short_way_sees_its_own_memory_of_bars_and_no_more(bars, monkeypatch):
+    monkeypatch.setattr("lstm_backtrader.forecast.features.FEATURES", dict(FEATURES))
+
+    @feature(memory=lambda span: span)
+    def bars_seen(bars, span):
+        return np.full(len(bars), float(len(bars)))
+
+    assert FeatureSpec("bars_seen", {"span": 9}).newest(bars) == 9
+
+
+def test_a_feature_may_bring_a_short_way_of_its_own(bars, monkeypatch):
+    monkeypatch.setattr("lstm_backtrader.forecast.features.FEATURES", dict(FEATURES))
+
+    @feature(memory=lambda: 1, newest=lambda bars: float(bars["close"][-1]))
+    def closing(bars):
+        raise AssertionError("the short way was to be taken")
+
+    assert FeatureSpec("closing").newest(bars) == bars["close"][-1]
 
 
 def test_a_module_that_is_run_again_replaces_its_own_feature(bars, monkeypatch):

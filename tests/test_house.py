@@ -26,8 +26,8 @@ FLOORS = {
     0: "errors candles candle_files futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.dataset forecast.audit forecast.manifest forecast.description forecast.step
-        forecast.cache futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
-        futures.leg futures.ledger
+        forecast.cache forecast.function_code futures.contract futures.ccxt_markets futures.venue_files
+        futures.venues futures.bar futures.leg futures.ledger
         reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic
         datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
@@ -39,7 +39,7 @@ FLOORS = {
         datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.tearsheet reporting.report""",
-    5: "session backtesting demo cli",
+    5: "session backtesting demo venue_tables cli",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "strategies", "datafeeds")
@@ -60,7 +60,7 @@ ALLOWED = {
     "matplotlib": "reporting.tearsheet",
     "plotly": "reporting.chart reporting.page",
     "typer": "cli",
-    "rich": "cli",
+    "rich": "cli venue_tables",
 }
 
 

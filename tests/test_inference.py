@@ -1,5 +1,7 @@
 """Forecasts: one pass over a history, a plain loop over its bars and a running stream give the same numbers."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -186,6 +188,11 @@ def test_bars_of_another_length_are_refused(models, candles_of, freq):
         models["quarter"].predict(candles_of(40, freq=freq))
 
 
+def test_bars_off_the_clock_are_refused_as_the_indicator_refuses_them(models, candles_of):
+    with pytest.raises(TimeframeError, match="opens at 2024-01-01 00:30 does not begin on a whole 1h of the day"):
+        models["quarter"].predict(candles_of(40, start="2024-01-01 00:30"))
+
+
 def test_predicting_leaves_the_thread_count_alone(models, candles_of):
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -292,6 +299,15 @@ def test_two_streams_of_one_model_do_not_meet(models, candles_of):
         for stream, candles in zip(streams, (one, other), strict=True):
             point = stream.update(Bars.of(candles.iloc[: t + 1]).last)
             assert point.forecast == pytest.approx(model.predict(candles)["forecast"].iloc[t], abs=1e-6)
+
+
+def test_a_stream_goes_on_after_it_was_pickled(models, candles_of):
+    model, candles = models["two layers"], candles_of(60)
+    stream = model.stream()
+    for t in range(40, 50):
+        stream.update(Bars.of(candles.iloc[: t + 1]).last)
+    point = pickle.loads(pickle.dumps(stream)).update(Bars.of(candles.iloc[:51]).last)
+    np.testing.assert_allclose(point, model.predict(candles).iloc[50], atol=1e-6)
 
 
 def test_a_stream_without_enough_bars_has_no_forecast(tiny_model, fresh_market):

@@ -303,6 +303,21 @@ def test_the_toy_forecaster_meets_the_protocol(fixed_forecaster):
     assert isinstance(fixed_forecaster(), Forecaster)
 
 
+@pytest.mark.parametrize("of", [lambda data: data.close, lambda data: bt.indicators.SMA(data, period=3)])
+def test_a_line_or_an_indicator_in_place_of_the_data_is_refused(fixed_forecaster, candles, of):
+    class OnLine(bt.Strategy):
+        def __init__(self):
+            LSTMSignal(of(self.data), model=fixed_forecaster())
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(candles))
+    cerebro.addstrategy(OnLine)
+    with pytest.raises(
+        ConfigError, match=r"reads open, high, low, close, volume.*Give the data itself: LSTMSignal"
+    ):
+        cerebro.run()
+
+
 def test_data_without_the_event_line_are_refused(tiny_model, fresh_market):
     with pytest.raises(DataError, match="the model reads column 'news' and the data has no line of that name"):
         run(fresh_market.drop(columns="news"), model=tiny_model)
@@ -320,9 +335,35 @@ def test_bars_off_the_clock_are_refused(fixed_forecaster, candles_of, runonce):
         run(candles_of(40, start="2024-01-01 00:30"), mode={"runonce": runonce}, model=fixed_forecaster(warmup=5))
 
 
-def test_an_unknown_parameter_is_refused_by_backtrader(fixed_forecaster, candles):
-    with pytest.raises(TypeError, match="treshold"):
-        run(candles, model=fixed_forecaster(), treshold=0.5)
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("treshold", r"Did you mean threshold\?"),
+        ("modle", r"Did you mean model\?"),
+        ("allow_in_sample", r"Did you mean allow_insample\?"),
+        ("colour", "It takes model, threshold, allow_insample, stamps."),
+    ],
+)
+def test_an_unknown_parameter_is_refused_with_the_one_that_was_meant(fixed_forecaster, candles, name, remedy):
+    with pytest.raises(ConfigError, match=rf"LSTMSignal has no parameter '{name}'. {remedy}"):
+        run(candles, model=fixed_forecaster(), **{name: 0.5})
+
+
+def test_a_model_given_by_place_is_asked_for_by_name(tiny_artefact, candles):
+    class ByPlace(bt.Strategy):
+        def __init__(self):
+            LSTMSignal(self.data, str(tiny_artefact))
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(candles))
+    cerebro.addstrategy(ByPlace)
+    with pytest.raises(ConfigError, match=r"takes its parameters by name: LSTMSignal\(data, model="):
+        cerebro.run()
+
+
+def test_backtraders_own_words_for_plots_are_still_understood(fixed_forecaster, candles):
+    recorder, _ = run(candles, model=fixed_forecaster(), plotname="mine", subplot=False)
+    assert recorder.indicator.plotinfo.plotname == "mine"
 
 
 # --- other ways to feed it ----------------------------------------------------------------------------------

@@ -170,6 +170,28 @@ def test_replayed_bars_of_a_feed_that_labels_them_by_close_need_the_word(untrain
     assert_heard(heard, said(model, resample_candles(candles, "1h")))
 
 
+@pytest.mark.parametrize("stamped", ["open", "close"])
+def test_resampled_bars_of_a_feed_that_may_label_its_own_by_open_need_the_word(
+    untrained_model, candles_of, stamped
+):
+    candles, model = candles_of(320, freq="15min"), untrained_model()
+    late = pd.Timedelta("15min" if stamped == "close" else 0)
+    feed = {"dataname": candles.set_axis(candles.index.tz_localize(None) + late)}
+
+    def play(boundoff=0, **options):
+        cerebro = new_cerebro()
+        data = bt.feeds.PandasData(**feed, timeframe=bt.TimeFrame.Minutes, compression=15)
+        cerebro.resampledata(data, timeframe=bt.TimeFrame.Minutes, compression=60, boundoff=boundoff)
+        return listen(cerebro, model, **options)[0]
+
+    with pytest.raises(
+        TimeframeError, match=r"by their open.*lstm_backtrader.resample.*by their close, say stamps='close'"
+    ):
+        play()
+    heard = play(stamps="close") if stamped == "close" else play(boundoff=1)
+    assert_heard(heard, said(model, resample_candles(candles, "1h")))
+
+
 @pytest.mark.parametrize("options", [{"bar2edge": False}, {"adjbartime": False}])
 def test_resampled_bars_without_an_edge_are_refused(untrained_model, candles_of, options):
     cerebro = new_cerebro()
@@ -417,6 +439,17 @@ def test_optimisation_in_other_processes_neither_hangs_nor_differs(tiny_artefact
     script.write_text(code)
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_whole_strategies_come_back_from_an_optimisation(tiny_artefact, fresh_market, mode):
+    cerebro = bt.Cerebro(stdstats=False, optreturn=False)
+    cerebro.adddata(lbt.CandleFeed(fresh_market.iloc[:230]))
+    cerebro.optstrategy(Optimised, model=[str(tiny_artefact)], threshold=[0.0, 9.0])
+    returned = pickle.loads(pickle.dumps(cerebro.run(maxcpus=1, **MODES[mode])))
+    heard = [runs[0].heard for runs in returned]
+    assert [len(each) for each in heard] == [22, 22]
+    assert [forecast for _, forecast in heard[0]] == [forecast for _, forecast in heard[1]]
 
 
 def test_what_an_optimisation_returns_can_be_pickled(tiny_artefact, fresh_market):

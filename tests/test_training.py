@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.datafeeds.synthetic import synthetic_market
-from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.errors import ConfigError, DataError, TimeframeError
 from lstm_backtrader.forecast import training
 from lstm_backtrader.forecast.features import make_features
 from lstm_backtrader.forecast.labels import scaled_return
@@ -212,6 +212,14 @@ def test_data_less_than_half_there_are_refused_with_both_figures(seen, short):
         DataError, match=r"only 1800 of the 3800 bars between .* are there \(47%, at least 50% is needed"
     ):
         train(holed, short)
+
+
+def test_bars_off_the_clock_are_refused_before_they_are_learnt_from(candles_of, short):
+    shifted = candles_of(400, freq="4h", start="2024-01-01 01:00")
+    with pytest.raises(
+        TimeframeError, match=r"opens at 2024-01-01 01:00 does not begin on a whole 4h of the day .*convert"
+    ):
+        train(shifted, short)
 
 
 def test_an_embargo_that_eats_the_train_bars_is_refused(seen, short):

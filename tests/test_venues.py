@@ -98,7 +98,7 @@ def test_every_contract_is_found_by_its_symbol_and_by_the_venues_own_name():
     for market in known_markets():
         if market.contract is not None:
             assert find_contract(market.name) == market.contract == find_contract(f"{market.venue}:{market.id}")
-    assert len(known_contracts()) == 11
+    assert len(known_contracts()) == 14
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,12 @@ def test_every_contract_is_found_by_its_symbol_and_by_the_venues_own_name():
         ("binanceusdm:BTC/USDT:USDT", {"max_leverage": 125.0, "contract_size": 1.0, "liquidation_fee": 0.0125}),
         ("binanceusdm:ETH/USDT:USDT", {"max_leverage": 125.0, "tick": 0.01, "is_partial": False}),
         ("binancecoinm:BTCUSD_PERP", {"contract_size": 100.0, "kind": "inverse", "liquidation_fee": 0.015}),
-        ("bybit:BTCUSDT", {"maintenance": 0.005, "taker_fee": 0.00055, "maintenance_on": "entry"}),
+        ("bybit:BTCUSDT", {"maintenance": 0.005, "taker_fee": 0.00055, "maintenance_on": "mark"}),
+        ("bybit:ETHUSDT", {"notional_cap": 24e6, "max_leverage": 100.0, "lot": 0.01, "is_partial": True}),
+        ("bybit:ETHUSD", {"maintenance": 0.01, "max_leverage": 50.0, "settlement": "ETH", "kind": "inverse"}),
         ("bybit:BTCUSD", {"notional_cap": 150.0, "is_partial": True, "settlement": "BTC"}),
         ("bingx:ETH-USDT", {"maintenance": 0.0033, "fee_in_maintenance": True, "lot": 0.01}),
+        ("bingx:BTC-USDT", {"maintenance": 0.0038, "notional_cap": 900_000.0, "lot": 1e-4, "max_leverage": 125.0}),
         ("bitget:BTCUSDT", {"maintenance": 0.004, "taker_fee": 0.0006, "max_leverage": 125.0}),
         ("bitmex:XBTUSD", {"contract_size": 1.0, "lot": 100.0, "max_leverage": 100.0, "forfeits_margin": True}),
         ("bitmex:XBTUSDT", {"contract_size": 1e-6, "lot": 1e-4, "funding_offset_hours": 4.0}),
@@ -139,7 +142,7 @@ def test_the_presets_hold_what_the_venues_say(name, expected):
             "bitmex:ETHUSD has no preset: a quanto contract: quoted in USD on ETH and settled in BTC",
         ),
         ("bitget:BTC/USD:BTC", "has no preset: Bitget counts orders of its coin-margined contracts in the coin"),
-        ("bingx:BTC-USDT", "no source at hand states its maintenance rate.*Contract.from_ccxt"),
+        ("binancecoinm:ETHUSD_PERP", "no source at hand states the maintenance rates.*Contract.from_ccxt"),
     ],
 )
 def test_a_name_without_a_contract_gets_help_or_the_reason(name, message):
@@ -147,23 +150,93 @@ def test_a_name_without_a_contract_gets_help_or_the_reason(name, message):
         find_contract(name)
 
 
-def test_the_command_lists_every_market_with_its_state(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(sys, "argv", ["lbt", "venues"])
+def test_the_deduction_of_a_second_tier_is_the_published_one():
+    # BingX GET /openApi/swap/v1/maintMarginRatio for BTC-USDT, 2024-05-22: maintAmount 30 above 150,000
+    second = find_contract("bingx:BTC-USDT").tiers[1]
 
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
+    assert (second.floor, second.maintenance) == (150_000.0, 0.004)
+    assert second.deduction == pytest.approx(30.0)
 
-    lines = capsys.readouterr().out.splitlines()
-    assert not stop.value.code
+
+@pytest.mark.parametrize(
+    ("side", "extra"), [(1, 0.0), (1, 0.05), (-1, 0.0), (-1, 0.05)], ids=["long", "long+", "short", "short+"]
+)
+def test_bybit_liquidates_an_inverse_position_where_its_help_says(side, extra):
+    # "Liquidation Price Calculation under Isolated Mode", 2026-05-27: maintenance on the mark price, no fee added
+    size, entry, leverage, rate = 60_000.0, 50_000.0, 10.0, 0.005
+    contract = find_contract("bybit:BTCUSD")
+    worth = size / entry
+
+    found = contract.liquidation_price(side * size, entry, worth / leverage + extra)
+
+    assert found == pytest.approx(size * (1 + side * rate) / (worth + side * (worth / leverage + extra)), abs=0.1)
+
+
+@pytest.fixture
+def listed(monkeypatch, capsys):
+    """Lines of `lbt venues` on a terminal of so many columns."""
+
+    def run(columns, *options):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(sys, "argv", ["lbt", "venues", *options])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert not stop.value.code
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def row_of(market, lines):
+    (row,) = [line for line in lines if line.split()[:1] == [market.name]]
+    return row
+
+
+@pytest.mark.parametrize(("columns", "options"), [(80, []), (200, []), (40, []), (80, ["--wide"])])
+def test_the_command_lists_every_market_whole_and_with_its_state(listed, columns, options):
+    lines = listed(columns, *options)
+
+    assert not any("…" in line for line in lines)
     for market in known_markets():
         if market.contract is None:
             assert any(market.name in line and market.reason in line for line in lines)
         else:
-            state = "partial" if market.contract.is_partial else "complete"
-            (row,) = [line for line in lines if line.split()[:2] == [market.venue, market.symbol]]
-            assert state in row
+            row = row_of(market, lines)
+            assert ("partial" if market.contract.is_partial else "complete") in row
+            assert market.contract.settlement in row
+            assert f"{market.contract.max_leverage:g}x" in row
+
+
+def test_the_table_fits_eighty_columns(listed):
+    lines = listed(80)
+
+    table = [line for line in lines if line.split()[:1] in [[market.name] for market in known_markets()]]
+    assert len([line for line in table if "not offered" not in line]) == len(known_contracts())
+    assert max(len(line.rstrip()) for line in table if "not offered" not in line) <= 80
+    assert max(len(line.rstrip()) for line in lines[: len(known_contracts()) + 5]) <= 80  # heading and legend, too
+    assert lines[0].split() == ["contract", "kind", "max", "MMR", "%", "tiers", "fees", "%"]
+
+
+def test_a_row_of_the_short_table_can_be_checked_by_hand(listed):
+    lines = listed(80)
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
+
+    assert rows["bingx:BTC/USDT:USDT"] == ["linear", "125x", "0.38+", "partial", "900k", "USDT", "0.02/0.05"]
+    assert rows["bybit:ETH/USD:ETH"] == ["inverse", "50x", "1", "partial", "3,000", "ETH", "0.02/0.055"]
+
+
+@pytest.mark.parametrize(("columns", "options"), [(200, []), (80, ["--wide"])])
+def test_a_wide_table_has_the_steps_and_the_dates(listed, columns, options):
+    lines = listed(columns, *options)
+
+    for market in known_markets():
+        if market.contract is not None:
+            row = row_of(market, lines)
             assert market.as_of in row
+            assert f"{market.contract.notional_cap:,.0f} {market.contract.settlement}" in row
+    bitmex = next(line for line in lines if line.startswith("bitmex:BTC/USDT:USDT"))
+    assert bitmex.split()[3:7] == ["0.000001", "BTC", "0.0001", "0.1"]
+    assert "04:00, every 8 h" in bitmex
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 A feature reads its last `memory` bars and nothing else: sums and means are taken over that window itself, never
 as running totals, so a history cut anywhere gives the same numbers (to 1e-9) once `memory` bars are there.
+Live only the newest row is wanted; a feature may say a shorter way to it than the whole column.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import CodeType
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.errors import ConfigError
+from lstm_backtrader.forecast.function_code import function_code
 
 Floats = NDArray[np.float64]
 Params = Mapping[str, int | str]
@@ -33,10 +34,14 @@ _MONDAY_NS = 4 * _DAY_NS  # 1970-01-01 was a Thursday: four days to the first Mo
 
 @dataclass(frozen=True)
 class Feature:
-    """A registered feature: the function and how many bars it reads, the current one included."""
+    """A registered feature: the function and how many bars it reads, the current one included.
+
+    `newest`: the last row alone, of `memory` bars or more; None takes the function over the last `memory` bars.
+    """
 
     function: Callable[..., Floats]
     memory: Callable[..., int]
+    newest: Callable[..., float] | None = None
 
 
 FEATURES: dict[str, Feature] = {}
@@ -70,10 +75,10 @@ class FeatureSpec:
         return FEATURES[self.name].memory(**self.params)
 
     def code(self) -> bytes:
-        """The compiled function, so that what was computed with an older version of it is told apart."""
-        code = FEATURES[self.name].function.__code__
-        constants = [value for value in code.co_consts if not isinstance(value, CodeType)]
-        return code.co_code + repr((code.co_names, constants)).encode()
+        """The compiled functions, so that what was computed with an older version of them is told apart."""
+        registered = FEATURES[self.name]
+        ways = [way for way in (registered.function, registered.newest) if way is not None]
+        return b"".join(function_code(way) for way in ways)
 
     def compute(self, bars: Bars) -> Floats:
         """(T,) float64; the first `memory` - 1 rows are NaN."""
@@ -81,18 +86,30 @@ class FeatureSpec:
             return np.full(len(bars), np.nan)
         return FEATURES[self.name].function(bars, **self.params)
 
+    def newest(self, bars: Bars) -> float:
+        """The last row of `compute`, from the last `memory` bars alone."""
+        if len(bars) < self.memory:
+            return math.nan
+        newest = FEATURES[self.name].newest
+        if newest is None:
+            return float(FEATURES[self.name].function(bars.last(self.memory), **self.params)[-1])
+        return newest(bars, **self.params)
 
-def feature(memory: Callable[..., int]) -> Callable[[Callable[..., Floats]], Callable[..., Floats]]:
+
+def feature(
+    memory: Callable[..., int], newest: Callable[..., float] | None = None
+) -> Callable[[Callable[..., Floats]], Callable[..., Floats]]:
     """Register a function `(bars, **params) -> (T,)` as a feature; `memory(**params)` gives the bars it reads.
 
-    A module that is run again, as a notebook's cells are, replaces its own; another's name is refused.
+    `newest(bars, **params)` may give the last row alone, of `memory` bars or more, for less; the same number to
+    1e-9. A module that is run again, as a notebook's cells are, replaces its own; another's name is refused.
     """
 
     def register(function: Callable[..., Floats]) -> Callable[..., Floats]:
         name = function.__name__
         if name in FEATURES and FEATURES[name].function.__module__ != function.__module__:
             raise ConfigError(f"a feature '{name}' exists already. Choose another name.")
-        FEATURES[name] = Feature(function, memory)
+        FEATURES[name] = Feature(function, memory, newest)
         return function
 
     return register
@@ -124,13 +141,7 @@ def make_features(bars: Bars, specs: Sequence[FeatureSpec], precision: str = "fl
 
 def newest_features(bars: Bars, specs: Sequence[FeatureSpec], precision: str = "float32") -> NDArray[np.float32]:
     """(F,) of `precision`: the last row of `make_features`, each feature from its own memory of bars alone."""
-    parts: dict[int, Bars] = {}
-    row = np.empty(len(specs), dtype=precision)
-    for column, spec in enumerate(specs):
-        if spec.memory not in parts:
-            parts[spec.memory] = bars if spec.memory == len(bars) else bars.last(spec.memory)
-        row[column] = spec.compute(parts[spec.memory])[-1]
-    return row
+    return np.array([spec.newest(bars) for spec in specs], dtype=precision)
 
 
 def longest_memory(specs: Sequence[FeatureSpec]) -> int:
@@ -155,11 +166,26 @@ def _volatility(bars: Bars) -> Floats:
     return out
 
 
+def _newest_volatility(bars: Bars) -> float:
+    return bars.derived("newest_volatility", _last_volatility)
+
+
+def _last_volatility(bars: Bars) -> float:
+    log_close = _log_close(bars)[-VOLATILITY_MEMORY - 1 :]
+    steps = log_close[1:] - log_close[:-1]
+    return max(math.sqrt((steps * steps) @ _VOLATILITY_WEIGHTS), 1e-8)
+
+
 def _log_close(bars: Bars) -> Floats:
     return bars.derived("log_close", lambda bars: np.log(bars["close"]))
 
 
-@feature(memory=lambda span: max(span, VOLATILITY_MEMORY) + 1)
+def _newest_log_return(bars: Bars, span: int) -> float:
+    log_close = _log_close(bars)
+    return float(log_close[-1] - log_close[-1 - span]) / (_newest_volatility(bars) * math.sqrt(span))
+
+
+@feature(memory=lambda span: max(span, VOLATILITY_MEMORY) + 1, newest=_newest_log_return)
 def log_return(bars: Bars, span: int) -> Floats:
     """Log return over `span` bars, in units of its standard deviation."""
     log_close = _log_close(bars)
@@ -169,13 +195,22 @@ def log_return(bars: Bars, span: int) -> Floats:
     return out
 
 
-@feature(memory=lambda: VOLATILITY_MEMORY + 1)
+def _newest_bar_range(bars: Bars) -> float:
+    return float(np.log(bars["high"][-1] / bars["low"][-1])) / _newest_volatility(bars)
+
+
+@feature(memory=lambda: VOLATILITY_MEMORY + 1, newest=_newest_bar_range)
 def bar_range(bars: Bars) -> Floats:
     """Log of high over low, in units of one bar's standard deviation."""
     return np.divide(np.log(bars["high"] / bars["low"]), volatility(bars))
 
 
-@feature(memory=lambda: 1)
+def _newest_close_location(bars: Bars) -> float:
+    high, low = float(bars["high"][-1]), float(bars["low"][-1])
+    return (2 * float(bars["close"][-1]) - high - low) / (high - low) if high > low else 0.0
+
+
+@feature(memory=lambda: 1, newest=_newest_close_location)
 def close_location(bars: Bars) -> Floats:
     """Where the close lies between low (-1) and high (+1); 0 for a bar without range."""
     width = bars["high"] - bars["low"]
@@ -183,7 +218,17 @@ def close_location(bars: Bars) -> Floats:
     return np.divide(middle, width, out=np.zeros(len(bars)), where=width > 0)
 
 
-@feature(memory=lambda span: span)
+def _newest_volume_z(bars: Bars, span: int) -> float:
+    root = np.cbrt(bars["volume"][-span:])
+    mean = float(np.add.reduce(root)) / span
+    away = root - mean
+    std = math.sqrt(np.add.reduce(away * away) / span)
+    if math.isnan(mean):
+        return math.nan
+    return float(away[-1]) / std if std > 1e-12 * abs(mean) else 0.0
+
+
+@feature(memory=lambda span: span, newest=_newest_volume_z)
 def volume_z(bars: Bars, span: int) -> Floats:
     """z-score of the cube root of volume over `span` bars; 0 where volume does not vary.
 
@@ -195,7 +240,13 @@ def volume_z(bars: Bars, span: int) -> Floats:
     return np.divide(root - mean, std, out=np.where(np.isnan(mean), np.nan, 0.0), where=std > 1e-12 * np.abs(mean))
 
 
-@feature(memory=lambda cycle, wave: 1)
+def _newest_clock(bars: Bars, cycle: str, wave: str) -> float:
+    length = _DAY_NS if cycle == "day" else 7 * _DAY_NS
+    angle = 2 * math.pi * ((int(bars.open_time[-1]) - _MONDAY_NS) % length) / length
+    return math.sin(angle) if wave == "sin" else math.cos(angle)
+
+
+@feature(memory=lambda cycle, wave: 1, newest=_newest_clock)
 def clock(bars: Bars, cycle: str, wave: str) -> Floats:
     """Sine or cosine of the open time within the `day` or the `week` (from Monday 00:00 UTC)."""
     length = _DAY_NS if cycle == "day" else 7 * _DAY_NS
@@ -213,11 +264,6 @@ def window_mean_std(values: Floats, span: int) -> tuple[Floats, Floats]:
     """Mean and standard deviation (ddof 0) of the last `span` values, two passes over each window: (T,), (T,)."""
     mean, std = np.full(len(values), np.nan), np.full(len(values), np.nan)
     if len(values) < span:
-        return mean, std
-    if len(values) == span:  # live, bar by bar: the same sums without the overhead
-        centre = np.add.reduce(values) / span
-        mean[-1] = centre
-        std[-1] = math.sqrt(np.add.reduce((values - centre) ** 2) / span)
         return mean, std
     windows = sliding_window_view(values, span)  # (T - span + 1, span), a view
     chunk = max(1, 1_000_000 // span)

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from lstm_backtrader.candles import Bars, bar_seconds, format_timeframe
+from lstm_backtrader.candles import Bars, bar_seconds, check_clock, format_timeframe
 from lstm_backtrader.errors import ConfigError, TimeframeError
 from lstm_backtrader.forecast.artefact import load_artefact, pack_weights, save_artefact
 from lstm_backtrader.forecast.dataset import Scaler
@@ -23,7 +23,7 @@ from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.features import make_features, newest_features
 from lstm_backtrader.forecast.labels import in_label_units
 from lstm_backtrader.forecast.manifest import Manifest, file_stamps
-from lstm_backtrader.forecast.network import RecurrentNet, one_thread
+from lstm_backtrader.forecast.network import RecurrentNet, one_thread, whole_float32
 from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, NO_FORECAST, ForecastPoint
 from lstm_backtrader.forecast.step import EnsembleStep
 from lstm_backtrader.forecast.strided import strided_forecast
@@ -62,6 +62,7 @@ class LSTMForecaster(DescribedModel):
                 f"the candles are {format_timeframe(bar_seconds(bars.open_time))} bars, the model was trained on "
                 f"{format_timeframe(self.manifest.timeframe_s)}. Give candles of the model's bar length."
             )
+        check_clock(bars.open_time, self.manifest.timeframe_s)
         values = np.full((3, len(bars)), np.nan)
         nets = [copy.deepcopy(net).to(self.device) for net in self.nets] if self.device != "cpu" else self.nets
         for begin in range(0, len(bars), _SEGMENT):
@@ -134,7 +135,8 @@ class LSTMStream:
         self._newest = self._committed
         self._time = -1  # open of the newest bar seen
         self._values = b""  # what it held
-        self._packer = struct.Struct(f"{len(model.columns)}d")  # bytes, because NaN equals itself there
+        self._columns = model.columns
+        self._format = f"{len(self._columns)}d"  # bytes, because NaN equals itself there
 
     def update(self, tail: Callable[[int], Bars]) -> ForecastPoint:
         """See `ForecastStream.update`."""
@@ -158,7 +160,7 @@ class LSTMStream:
         return model._point(model._in_label_units(members[:, None], recent)[:, 0])
 
     def _pack(self, bars: Bars, row: int) -> bytes:
-        return self._packer.pack(*(bars[name][row] for name in self._model.columns))
+        return struct.pack(self._format, *(bars[name][row] for name in self._columns))
 
     def _rebuild(self, bars: Bars) -> _Sequences:
         """The sequences as they stood after the bar before the last of `bars`."""
@@ -199,7 +201,7 @@ class _Sequences:
         starts = [start for start in model.context.alive(int(slots[-1])) if start >= begun]
         firsts = [int(np.searchsorted(slots, start)) for start in starts]
         states = [model.step.empty()]
-        with one_thread(), torch.inference_mode():
+        with one_thread(), whole_float32(), torch.inference_mode():
             for first in firsts:
                 x = torch.from_numpy(X[first:])[None]  # (1, n, F)
                 parts = [net(x)[1] for net in model.nets]  # M times (h, c), each (layers, 1, H)

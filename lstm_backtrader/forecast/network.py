@@ -6,6 +6,7 @@ import math
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,24 @@ def one_thread() -> Iterator[None]:
     finally:
         if multiprocessing.parent_process() is None:
             torch.set_num_threads(before)
+
+
+@contextmanager
+def whole_float32(device: str = "cpu") -> Iterator[None]:
+    """Multiply float32 in all its bits inside, whatever the program allows outside.
+
+    TF32 costs three digits, and torch allows it to an LSTM on a GPU; bfloat16 costs more. The switches are the
+    process's: turn them around threads, not in them.
+    """
+    backend: Any = torch.backends  # torch makes its parts at run time
+    rnn = backend.mkldnn.rnn if device == "cpu" else backend.cudnn.rnn
+    matmul = backend.mkldnn.matmul if device == "cpu" else backend.cuda.matmul
+    before = rnn.fp32_precision, matmul.fp32_precision
+    rnn.fp32_precision = matmul.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        rnn.fp32_precision, matmul.fp32_precision = before
 
 
 class _Unset:

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from lstm_backtrader.forecast.context import Sequences, StridedContext, sequences
-from lstm_backtrader.forecast.network import RecurrentNet, one_thread
+from lstm_backtrader.forecast.network import RecurrentNet, one_thread, whole_float32
 
 _CHUNK_BYTES = 4_000_000  # hidden states of one chunk; larger ones fall out of a core's cache
 _GPU_CHUNK_BYTES = 1_000_000_000  # a GPU wants all it can get
@@ -43,15 +43,14 @@ def strided_forecast(
     crops = Crops(X, context.span)
 
     def run(chunk: slice) -> None:
-        # both hold for one thread only; TF32 would cost three digits
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.inference_mode():  # holds for one thread only
             x = torch.from_numpy(crops[plan.first[chunk]]).to(device)  # (B, W, F)
             rows = plan.rows(chunk)
             for member, net in enumerate(nets):
                 y, _ = net(x)  # (B, W, F) -> (B, W)
                 out[member, rows] = y.cpu().numpy()[plan.of_row[rows] - chunk.start, plan.step[rows]]
 
-    with one_thread():
+    with one_thread(), whole_float32(device):
         workers = min(_threads(threads, device), len(chunks))
         if workers <= 1:
             for chunk in chunks:

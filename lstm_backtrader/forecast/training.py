@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 import lstm_backtrader
-from lstm_backtrader.candles import Bars, bar_seconds, candles_sha256, show_time
+from lstm_backtrader.candles import Bars, bar_seconds, candles_sha256, check_clock, show_time
 from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.artefact import pack_weights
 from lstm_backtrader.forecast.context import StridedContext
@@ -127,12 +127,14 @@ def train(
 
     Scaler and label mean come from the train rows alone. Bit-reproducible for one seed on one machine.
     `progress(seed, step, steps)` is called now and then, from the training threads.
-    Raises `DataError` where the data are too few or too thin.
+    Raises `DataError` where the data are too few or too thin, `TimeframeError` where bars stand off the clock.
     """
     config = config or TrainConfig()
     bars = Bars.of(candles)
     specs = default_features(config.events)
-    step_ns = bar_seconds(bars.open_time) * 1_000_000_000
+    step_s = bar_seconds(bars.open_time)
+    check_clock(bars.open_time, step_s)
+    step_ns = step_s * 1_000_000_000
     material, scaler, label_mean, fill_rate = _prepare(bars, specs, config, step_ns)
     seeds = range(config.seed, config.seed + config.seeds)
 
@@ -157,7 +159,7 @@ def train(
         features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in specs),
         scaler=ScalerEntry(mean=scaler.mean, scale=scaler.scale),
         label=ScaledReturn(horizon=config.horizon, mean=label_mean),
-        timeframe_s=step_ns // 1_000_000_000,
+        timeframe_s=step_s,
         train_from=_time(slots[0], step_ns),
         train_until=_time(labelled[labelled < split.train_end][-1], step_ns),
         validation_from=_time(slots[slots >= split.val_begin][0], step_ns),

@@ -128,7 +128,7 @@ def liquidation_price(
     below for a long and infinite for an inverse short: a linear long at 1x is never liquidated.
 
     Source: Binance USDⓈ-M FAQ, "How to calculate liquidation price"; Bitget and BingX add the taker fee to the
-    requirement; Bybit and BitMEX take the notional at the entry.
+    requirement; BitMEX takes the notional at the entry, as Bybit did until September 2025.
 
     >>> round(liquidation_price(size=50.0, entry=100.0, margin=500.0, maintenance=0.005), 4)
     90.4523

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from difflib import get_close_matches
 from typing import Any
 
 import backtrader as bt
@@ -35,7 +36,8 @@ class LSTMSignal(bt.Indicator):
     `model`: directory of an artefact, or any `Forecaster`. `threshold`: None takes the model's own.
     `allow_insample`: forecast also bars the model was trained on, which says nothing about the future.
     `stamps`: whether the data labels bars by their "open" or "close". None takes the open, and the close where
-    Backtrader's own `resampledata` made the bars; `lstm_backtrader.resample` and `replay` need no word.
+    Backtrader's own `resampledata` made the bars, which is refused where it may have mixed them up;
+    `lstm_backtrader.resample` and `replay` need no word.
     """
 
     lines = ("signal", *FORECAST_COLUMNS)
@@ -43,7 +45,8 @@ class LSTMSignal(bt.Indicator):
     plotinfo: Any = {"subplot": True, "plotname": "LSTM"}  # Backtrader makes an object of it
     plotlines = {name: {"_plotskip": True} for name in ("signal", "prob_up", "spread")}  # the thresholds show it
 
-    def __init__(self) -> None:
+    def __init__(self, *given: object, **unknown: object) -> None:
+        self._check_call(given, list(unknown))  # Backtrader has taken the datas and its parameters out
         self.forecaster = as_forecaster(self.p.model)
         own = float(getattr(self.forecaster, "threshold", 0.0))
         self.threshold = own if self.p.threshold is None else float(self.p.threshold)
@@ -59,6 +62,17 @@ class LSTMSignal(bt.Indicator):
         self._forecast_at: dict[int, float] = {}
         self._has_warned = False
         self.addminperiod(self.forecaster.warmup)
+
+    def _check_call(self, given: tuple[object, ...], unknown: list[str]) -> None:
+        known = list(self.p._getkeys())
+        if given:
+            raise ConfigError(
+                f"LSTMSignal takes its parameters by name: LSTMSignal(data, model=...), not {given[0]!r} by place."
+            )
+        if unknown:
+            meant = get_close_matches(unknown[0], known, n=1)
+            remedy = f"Did you mean {meant[0]}?" if meant else f"It takes {', '.join(known)}."
+            raise ConfigError(f"LSTMSignal has no parameter '{unknown[0]}'. {remedy}")
 
     def _plotlabel(self) -> list[str]:
         return [getattr(self.forecaster, "name", type(self.forecaster).__name__), f"{self.threshold:.3g}"]

@@ -36,7 +36,8 @@ class Placing:
 def place(data: Feed, step_s: int, stamps: Stamps | None) -> Placing:
     """How `data` labels its bars of `step_s` seconds; `stamps` is what the user says of it (None: nothing).
 
-    Without a word a feed labels bars by their open, and what `cerebro.resampledata` makes by their close.
+    Without a word a feed labels bars by their open, and what `cerebro.resampledata` makes by their close, if they
+    are bars a model was trained on.
 
     Raises `ConfigError` for unknown `stamps`, `TimeframeError` where Backtrader's own resampling gives other bars
     than a model was trained on, or stamps that cannot be placed.
@@ -67,6 +68,13 @@ def _place_grouped(data: Feed, grouping: Any, step_s: int, stamps: Stamps | None
             f"saw. Use lstm_backtrader.{name}(cerebro, data, '{format_timeframe(step_s)}')."
         )
     if not data.replaying:
+        if stamps is None and not by_open and grouping.subdays and not _keeps_apart(data, grouping):
+            raise TimeframeError(
+                f"cerebro.resampledata puts a candle stamped at the end of a bar into that bar. That is right "
+                f"where the feed labels candles by their close, and wrong where it does by their open. If by their "
+                f"open, use lstm_backtrader.resample(cerebro, data, '{format_timeframe(step_s)}'); if by their "
+                f"close, say stamps='close'."
+            )
         usual = grouping.p.bar2edge and grouping.p.adjbartime
         if not usual and stamps is None:
             raise TimeframeError(

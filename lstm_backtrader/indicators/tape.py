@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import backtrader as bt
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_backtrader.candles import Bars, bar_seconds, format_timeframe, show_time
-from lstm_backtrader.errors import DataError, TimeframeError
+from lstm_backtrader.candles import Bars, bar_seconds, check_clock, format_timeframe
+from lstm_backtrader.errors import ConfigError, DataError, TimeframeError
 from lstm_backtrader.indicators.stamps import Stamps, place
 
 _NS = 1_000_000_000
-_DAY_S = 86_400
 _ENOUGH_BARS = 10  # to measure their length by the median: fewer, and one gap would count as the length
 
 
@@ -21,6 +21,11 @@ class Tape:
     """Reads `columns` of a Backtrader data (untyped there), bars of `step_s` seconds stamped as `place` says."""
 
     def __init__(self, data: Any, columns: Sequence[str], step_s: int, stamps: Stamps | None = None) -> None:
+        if not isinstance(data, bt.feed.AbstractDataBase):
+            raise ConfigError(
+                f"the model reads {', '.join(columns)} of a data feed, and was given a line or an indicator "
+                f"({type(data).__name__}). Give the data itself: LSTMSignal(self.data, model=...)."
+            )
         self.data = data
         self.step_s = step_s
         self.stamps = stamps
@@ -87,12 +92,4 @@ class Tape:
                 f"the data has {format_timeframe(measured)} bars (measured), the model was trained on "
                 f"{format_timeframe(self.step_s)}. Resample the data, or train a model on such bars."
             )
-        on_clock = bars.open_time % (self.step_s * _NS) == 0
-        if _DAY_S % self.step_s == 0 and not on_clock.all():
-            first = show_time(int(bars.open_time[np.argmin(on_clock)]))
-            name = format_timeframe(self.step_s)
-            raise TimeframeError(
-                f"the bar that opens at {first} does not begin on a whole {name} of the day (UTC), as those the "
-                f"model was trained on do. Give bars on the clock: make them of shorter candles with "
-                f"lstm_backtrader.resample(cerebro, data, '{name}')."
-            )
+        check_clock(bars.open_time, self.step_s)
