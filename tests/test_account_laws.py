@@ -1,265 +1,328 @@
-"""The account against a second, plain implementation of a bar, and against laws no account may break."""
+"""The account against a second, plain account, and against laws no account may break, on random runs."""
 
-import math
+import itertools
+from dataclasses import replace
 
-import backtrader as bt
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_account import PlainAccount
+from random_runs import bars_of, market, script_from, tables_from, terms_from
+from tickets import Terms, Ticket, play
 
-from lstm_backtrader.datafeeds.frames import CandleFeed
-from lstm_backtrader.futures.broker import FuturesBroker
-from lstm_backtrader.strategies.signal_futures import SignalFutures
-
-CASH = 10_000.0
-FRACTION = 0.95
-MAINTENANCE = 0.005
-NAN = float("nan")
+seeds = st.integers(0, 2**32 - 1)
 
 
-class Recorded(SignalFutures):
-    """Trades the column `wish` and writes down equity at every bar and each closing fill."""
-
-    def __init__(self):
-        self.signal = self.data.lines.wish
-        self.equity, self.fees, self.exits = [], [], []
-
-    def notify_order(self, order):
-        super().notify_order(order)
-        if order.status == order.Completed and order.executed.pnl:
-            self.exits.append((order.info.reason, order.executed.size, order.executed.price))
-
-    def next(self):
-        super().next()
-        self.equity.append(self.broker.getvalue())
-        self.fees.append(self.broker.ledger.fees)
-        book = self.broker.ledger
-        explained = book.gross_profit + self.broker.open_profit() - book.fees + book.funding + book.other_cash
-        assert self.broker.getvalue() - CASH == pytest.approx(explained, abs=1e-8)
-
-
-def market(seed, volatility, with_mark, mirrored=False):
-    """60 bars with gaps, signals that last a few bars, funding every fourth bar."""
+def drawn(seed, datas=None, **fixed):
+    """Terms, tables and a script of one seed."""
     random = np.random.default_rng(seed)
-    steps = random.normal(0, volatility, (60, 4)) * [0.3, 1, 0.7, 0.7]
-    opened = 100 * np.exp(np.cumsum(steps[:, 0] + np.concatenate([[0], steps[:-1, 1]])))
-    close = opened * np.exp(steps[:, 1])
-    high = np.maximum(opened, close) * np.exp(np.abs(steps[:, 2]))
-    low = np.minimum(opened, close) * np.exp(-np.abs(steps[:, 3]))
-    wish = np.repeat(random.integers(-1, 2, 60), random.integers(1, 6, 60))[:60]
-    rate = np.where(np.arange(60) % 4 == 0, random.normal(0, 0.003, 60), NAN)
-    index = pd.date_range("2025-01-01", periods=60, freq="h", tz="UTC", name="open_time")
-    columns = {"open": opened, "high": high, "low": low, "close": close, "volume": 1.0}
-    if with_mark:
-        shift = np.exp(random.normal(0, volatility / 4, 60))
-        known = random.random(60) < 0.9
-        for name in ("open", "high", "low"):
-            columns[f"mark_{name}"] = np.where(known, columns[name] * shift, NAN)
-    return pd.DataFrame(columns | {"funding_rate": rate, "wish": wish}, index=index).astype(float)
+    terms = terms_from(random, **fixed)
+    tables = tables_from(random, datas or int(random.integers(1, 3)))
+    return terms, tables, script_from(random, terms, tables)
 
 
-def run(table, leverage, fee=0.0005, maker=0.0002, **params):
-    cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(CandleFeed(table))
-    cerebro.setbroker(
-        FuturesBroker(leverage=leverage, cash=CASH, taker_fee=fee, maker_fee=maker, maintenance=MAINTENANCE)
+def in_order(fills):
+    """Fills as they came, those of liquidations at one moment sorted."""
+    groups = itertools.groupby(fills, key=lambda fill: (fill[0], fill[-1] == "liquidation"))
+    return [fill for (_, is_forced), group in groups for fill in (sorted(group) if is_forced else group)]
+
+
+# ---- a second account
+
+
+@settings(max_examples=300)
+@given(seed=seeds)
+def test_the_account_equals_a_plain_loop_over_the_bars(seed):
+    terms, tables, script = drawn(seed)
+
+    run = play(terms, tables, script)
+    plain = PlainAccount(terms, [bars_of(table) for table in tables], script).run()
+
+    ours, theirs = in_order(run.fills), in_order(plain.fills)
+    assert [(*fill[:3], fill[-1]) for fill in ours] == [(*fill[:3], fill[-1]) for fill in theirs]
+    assert [fill[3:5] for fill in ours] == [pytest.approx(fill[3:5], rel=1e-9) for fill in theirs]
+    assert run.equity == pytest.approx(plain.equity, rel=1e-9, abs=1e-9 * terms.cash)
+    book = run.broker.ledger
+    assert (book.gross_profit, book.fees, book.funding) == pytest.approx(
+        (plain.gross, plain.fees, plain.funding), rel=1e-9, abs=1e-9 * terms.cash
     )
-    cerebro.addstrategy(Recorded, fraction=FRACTION, **params)
-    return cerebro.run()[0]
 
 
-def by_hand(table, leverage, fee, maker, stop, target, trail):
-    """The same account as one loop over bars: equity at each close, and the closing fills."""
-    cash, size, entry, margin = CASH, 0.0, 0.0, 0.0
-    taken, plan, levels = 0, None, {}
-    equity, exits = [], []
+def test_the_random_runs_contain_what_the_laws_are_about():
+    happened, reasons = set(), set()
+    for seed in range(150):
+        terms, tables, script = drawn(seed)
+        plain = PlainAccount(terms, [bars_of(table) for table in tables], script).run()
+        happened |= plain.events
+        reasons |= {fill[-1] for fill in plain.fills}
 
-    def close_at(price, reason, rate):
-        nonlocal cash, size, entry, margin, levels
-        bankrupt = entry - margin / size
-        price = max(price, bankrupt) if size > 0 else min(price, bankrupt)
-        left = max(0.0, margin + size * (price - entry))
-        cash += left - min(abs(size) * price * rate, left)
-        exits.append((reason, -size, price))
-        size, entry, margin, levels = 0.0, 0.0, 0.0, {}
-
-    def liquidation():
-        return (margin - size * entry) / (abs(size) * MAINTENANCE - size)
-
-    previous_close = NAN
-    for bar in table.itertuples():
-        mark = {}
-        for name in ("open", "high", "low"):
-            value = getattr(bar, f"mark_{name}", NAN)
-            mark[name] = getattr(bar, name) if math.isnan(value) else value
-
-        leave, side, wanted = plan or (False, 0, 0.0)
-        if wanted:  # would it have been affordable at the close it was made at?
-            free = cash
-            if leave:
-                free += max(0.0, margin + size * (previous_close - entry) - abs(size) * previous_close * fee)
-            if wanted * previous_close * (1 / leverage + fee) > free:
-                wanted, taken = 0.0, 0
-
-        if size and not math.isnan(bar.funding_rate):
-            received = -size * mark["open"] * bar.funding_rate
-            from_cash = max(received, -max(cash, 0.0))
-            cash += from_cash
-            margin += max(received - from_cash, -margin)
-
-        s = math.copysign(1, size)
-        if size and s * mark["open"] <= s * liquidation():
-            close_at(mark["open"], "liquidation", fee)
-            if wanted:
-                taken = 0
-            leave, wanted = False, 0.0
-
-        if size and leave:
-            close_at(bar.open, "signal", fee)
-        elif size:
-            s = math.copysign(1, size)
-            gapped = [
-                reason for reason in ("stop", "trailing") if s * bar.open <= s * levels.get(reason, -s * math.inf)
-            ]
-            if gapped:
-                close_at(bar.open, gapped[0], fee)
-            elif "take_profit" in levels and s * bar.open >= s * levels["take_profit"]:
-                close_at(bar.open, "take_profit", maker)
-        if wanted:
-            if wanted * bar.open * (1 / leverage + fee) > cash:
-                taken = 0
-            else:
-                size, entry, margin = side * wanted, bar.open, wanted * bar.open / leverage
-                cash -= margin + wanted * bar.open * fee
-                given_ = {"stop": stop, "trailing": trail}
-                levels = {reason: entry * (1 - side * away) for reason, away in given_.items() if away}
-                if target:
-                    levels["take_profit"] = entry * (1 + side * target)
-
-        if size:
-            s = math.copysign(1, size)
-            worst = bar.low if s > 0 else bar.high
-            stops = sorted((-s * level, reason) for reason, level in levels.items() if reason != "take_profit")
-            near = [reason for _, reason in stops if s * levels[reason] >= s * liquidation()]
-            hit = [reason for reason in near if s * worst <= s * levels[reason]]
-            if hit:
-                close_at(levels[hit[0]], hit[0], fee)
-        if size and s * mark["low" if s > 0 else "high"] <= s * liquidation():
-            level = liquidation()
-            close_at(s * min(s * level, s * mark["open"]), "liquidation", fee)
-        if size:
-            far = [
-                reason for reason in ("stop", "trailing") if reason in levels and s * worst <= s * levels[reason]
-            ]
-            best = bar.high if s > 0 else bar.low
-            if far:
-                close_at(levels[far[0]], far[0], fee)
-            elif "take_profit" in levels and s * best >= s * levels["take_profit"]:
-                close_at(levels["take_profit"], "take_profit", maker)
-        if "trailing" in levels:
-            levels["trailing"] = s * max(s * levels["trailing"], s * bar.close * (1 - s * trail))
-
-        equity.append(cash + margin + max(size * (bar.close - entry), -margin))
-        plan = None
-        if bar.wish != taken:
-            taken = int(bar.wish)
-            wanted = max(0.0, leverage * FRACTION * equity[-1] / bar.close) if taken else 0.0
-            plan = (size != 0, taken, wanted)
-            levels = {}
-        previous_close = bar.close
-    return equity, exits
+    assert happened == {"refused", "too dear", "triggered", "bankrupt", "funded from margin"}
+    children = {"child stop", "child limit", "child trail", "child stop_limit"}
+    entries = {"market", "limit", "stop", "trail", "stop_limit", "trail_limit", "pair", "reduce"}
+    assert reasons == children | entries | {"liquidation"}
 
 
-distances = st.sampled_from([0.0, 0.01, 0.02, 0.03])
-trails = st.sampled_from([0.0, 0.012, 0.025])  # never equal to a stop: two orders at one price have no order
-markets = {
-    "seed": st.integers(0, 10**6),
-    "volatility": st.sampled_from([0.005, 0.02, 0.05]),
-    "leverage": st.sampled_from([1.0, 3.0, 10.0, 25.0]),
-}
+# ---- money
 
 
-@settings(max_examples=150, deadline=None)
-@given(**markets, with_mark=st.booleans(), stop=distances, target=distances, trail=trails)
-def test_the_account_equals_a_plain_loop_over_the_bars(seed, volatility, leverage, with_mark, stop, target, trail):
-    table = market(seed, volatility, with_mark)
+@settings(max_examples=150)
+@given(seed=seeds)
+def test_equity_is_never_below_zero_and_never_unexplained(seed):
+    terms, tables, script = drawn(seed)
 
-    account = run(table, leverage, stop_price_pct=stop, take_profit_price_pct=target, trailing_price_pct=trail)
+    run = play(terms, tables, script)  # at each bar the strategy compares the book with the equity
 
-    equity, exits = by_hand(table, leverage, 0.0005, 0.0002, stop, target, trail)
-    assert [reason for reason, _, _ in account.exits] == [reason for reason, _, _ in exits]
-    assert [fill[1:] for fill in account.exits] == [pytest.approx(fill[1:], rel=1e-9) for fill in exits]
-    assert account.equity == pytest.approx(equity, rel=1e-9, abs=1e-6)
+    assert min(run.equity) >= 0.0
+    assert run.broker.getcash() >= (-1e-9 * terms.cash if not terms.is_cross else -np.inf)
 
 
-@settings(max_examples=50, deadline=None)
-@given(**markets, with_mark=st.booleans())
-def test_equity_is_never_negative(seed, volatility, leverage, with_mark):
-    account = run(market(seed, 2 * volatility, with_mark), leverage)
-
-    assert min(account.equity) >= 0.0
-    assert account.broker.getcash() >= 0.0
-
-
-def test_the_random_markets_contain_what_the_laws_are_about():
-    accounts = [
-        run(
-            market(seed, 0.02, True), 25.0, stop_price_pct=0.02, take_profit_price_pct=0.03, trailing_price_pct=0.03
-        )
-        for seed in range(10)
+@settings(max_examples=100)
+@given(seed=seeds)
+def test_trades_gain_what_the_account_gains(seed):
+    terms, tables, script = drawn(seed)
+    last = len(tables[0]) - 3
+    script = {number: tickets for number, tickets in script.items() if number < last}
+    flat = [
+        Ticket(-side * 1e12, data=data, tradeid=tradeid, reduce_only=True)
+        for data in range(len(tables))
+        for tradeid in (0, 1)
+        for side in (1, -1)
     ]
-    accounts += [run(market(seed, 0.03, False), 25.0) for seed in range(10)]
 
-    reasons = {reason for account in accounts for reason, _, _ in account.exits}
-    assert reasons == {"signal", "stop", "take_profit", "trailing", "liquidation"}
-    assert any(account.broker.ledger.funding_events for account in accounts)
+    run = play(terms, tables, script | {last: ["cancel", *flat]})
 
-
-@settings(max_examples=30, deadline=None)
-@given(**markets)
-def test_a_higher_fee_never_leaves_more_money_for_the_same_fills(seed, volatility, leverage):
-    table = market(seed, volatility, with_mark=False)
-    sizes = np.where(table["wish"] > 0, 10.0, -10.0)
-
-    cheap, dear = (follow(table, sizes, leverage, fee) for fee in (0.0002, 0.002))
-
-    assert dear.fills == cheap.fills
-    assert all(d <= c for d, c in zip(dear.equity, cheap.equity, strict=True))
+    assert run.broker.margin() == 0.0
+    assert run.trade_profit == pytest.approx(run.broker.ledger.gross_profit, rel=1e-9, abs=1e-8 * terms.cash)
 
 
-@settings(max_examples=30, deadline=None)
-@given(seed=markets["seed"], volatility=markets["volatility"], leverage=st.sampled_from([1.0, 3.0]))
-def test_without_funding_a_long_and_a_short_of_one_size_cancel(seed, volatility, leverage):
-    table = market(seed, volatility / 10, with_mark=False).drop(columns="funding_rate")
-    sizes = np.where(table["wish"] > 0, 10.0, -10.0)
+@settings(max_examples=60)
+@given(seed=seeds, is_cross=st.booleans(), is_inverse=st.booleans())
+def test_a_higher_fee_never_leaves_more_money_for_the_same_fills(seed, is_cross, is_inverse):
+    terms, tables, script = drawn(seed, is_cross=is_cross, is_inverse=is_inverse, holds_fee=False, forfeits=False)
 
-    there, back = follow(table, sizes, leverage, 0.0), follow(table, -sizes, leverage, 0.0)
+    cheap = play(replace(terms, taker=0.0002, maker=0.0001, liquidation_fee=0.001), tables, script)
+    dear = play(replace(terms, taker=0.0022, maker=0.0021, liquidation_fee=0.003), tables, script)
 
-    assert np.add(there.equity, back.equity) == pytest.approx(2e6 * np.ones(60), rel=1e-9)
-
-
-class Follow(bt.Strategy):
-    """Holds `sizes[n]` after bar n, whatever it costs."""
-
-    params = (("sizes", None),)
-
-    def __init__(self):
-        self.equity, self.fills = [], []
-
-    def notify_order(self, order):
-        if order.status == order.Completed:
-            self.fills.append((order.executed.size, order.executed.price))
-
-    def next(self):
-        self.equity.append(self.broker.getvalue())
-        self.order_target_size(target=self.p.sizes[len(self) - 1])
+    for number, (more, less) in enumerate(zip(cheap.equity, dear.equity, strict=True)):
+        if [fill for fill in cheap.fills if fill[0] <= number] != [
+            fill for fill in dear.fills if fill[0] <= number
+        ]:
+            break
+        assert less <= more * (1 + 1e-12)
 
 
-def follow(table, sizes, leverage, fee):
-    cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(CandleFeed(table))
-    cerebro.setbroker(FuturesBroker(leverage=leverage, cash=1e6, taker_fee=fee, maintenance=MAINTENANCE))
-    cerebro.addstrategy(Follow, sizes=sizes)
-    return cerebro.run()[0]
+@settings(max_examples=100)
+@given(seed=seeds, is_inverse=st.booleans(), parts=st.lists(st.floats(0.01, 1.0), min_size=1, max_size=6))
+def test_partial_closes_take_their_share_of_margin_and_profit(seed, is_inverse, parts):
+    terms = Terms(cash=100.0 if is_inverse else 10_000.0, leverage=3.0, is_inverse=is_inverse, taker=0.0005)
+    table = market(np.random.default_rng(seed), bars=6, volatility=0.01).drop(columns="funding_rate")
+    size = 5_000.0 if is_inverse else 50.0
+    shares = np.array(parts) / sum(parts)
+
+    whole = play(terms, [table], {0: [Ticket(size)], 3: [Ticket(-size)]})
+    sliced = play(terms, [table], {0: [Ticket(size)], 3: [Ticket(-size * share) for share in shares]})
+    half = play(terms, [table], {0: [Ticket(size)], 3: [Ticket(-size / 2)]})
+
+    assert sliced.equity == pytest.approx(whole.equity, rel=1e-12)
+    assert sliced.broker.margin() == pytest.approx(0.0, abs=1e-9)
+    entry = whole.fills[0][4]
+    margin = size / entry / 3 if is_inverse else size * entry / 3
+    assert half.broker.margin() == pytest.approx(margin / 2)
+    assert half.broker.ledger.gross_profit == pytest.approx(whole.broker.ledger.gross_profit / 2)
+
+
+# ---- symmetry
+
+
+@settings(max_examples=60)
+@given(seed=seeds, is_inverse=st.booleans())
+def test_a_short_in_the_mirror_gains_what_a_long_gains(seed, is_inverse):
+    """Mirrored in price, of an inverse contract in 1 / price; without fees, and far from liquidation."""
+    random = np.random.default_rng(seed)
+    terms = Terms(cash=1e6, leverage=2.0, is_inverse=is_inverse, taker=0.0, maker=0.0, tiers=((0.0, 0.0),))
+    table = market(random, volatility=0.005, mark="").drop(columns="funding_rate")
+    script = script_from(random, replace(terms, cash=20_000.0), [table])
+
+    def mirrored(price):
+        return 1 / (0.02 - 1 / price) if is_inverse else 200.0 - price
+
+    there = table.copy()
+    for name, source in {"open": "open", "high": "low", "low": "high", "close": "close"}.items():
+        there[name] = mirrored(table[source])
+    run = play(terms, [table], without_shares(script))
+    image = play(
+        terms,
+        [there],
+        {n: [turned(ticket, mirrored) for ticket in each] for n, each in without_shares(script).items()},
+    )
+
+    assert [fill[0] for fill in image.fills] == [fill[0] for fill in run.fills]
+    assert [-fill[3] for fill in image.fills] == pytest.approx([fill[3] for fill in run.fills])
+    assert image.equity == pytest.approx(run.equity, rel=1e-9)
+
+
+def without_shares(script):
+    """The script without orders whose distance is a share of the price, which no mirror keeps."""
+    kept = {}
+    for number, tickets in script.items():
+        kept[number] = [
+            replace(
+                ticket, rival=None, children=tuple(fixed(child) for child in ticket.children if not child.trail)
+            )
+            for ticket in tickets
+            if ticket != "cancel" and not ticket.trail
+        ]
+    return kept
+
+
+def fixed(child):
+    return replace(child, from_fill=None)
+
+
+def turned(ticket, mirrored):
+    return replace(
+        ticket,
+        size=-ticket.size,
+        price=mirrored(ticket.price),
+        limit=mirrored(ticket.limit),
+        children=tuple(turned(child, mirrored) for child in ticket.children),
+    )
+
+
+@settings(max_examples=60)
+@given(seed=seeds, price_scale=st.sampled_from([0.001, 3.0, 1000.0]), money_scale=st.sampled_from([0.01, 7.0]))
+def test_prices_and_money_in_other_units_scale_equity(seed, price_scale, money_scale):
+    terms, tables, script = drawn(seed)
+    size_scale = money_scale * price_scale if terms.is_inverse else money_scale / price_scale
+
+    def scaled(ticket):
+        if ticket == "cancel":
+            return ticket
+        made = replace(
+            ticket,
+            size=ticket.size * size_scale,
+            price=ticket.price * price_scale,
+            limit=ticket.limit * price_scale,
+            rival=known.get(ticket.rival),
+            children=tuple(scaled(child) for child in ticket.children),
+        )
+        known[ticket] = made
+        return made
+
+    known = {}
+    larger = replace(
+        terms,
+        cash=terms.cash * money_scale,
+        tiers=tuple((floor * money_scale, rate) for floor, rate in terms.tiers),
+    )
+    there = [
+        table.assign(
+            **{name: table[name] * price_scale for name in table if name not in ("volume", "funding_rate")}
+        )
+        for table in tables
+    ]
+
+    run = play(terms, tables, script)
+    image = play(
+        larger, there, {number: [scaled(ticket) for ticket in tickets] for number, tickets in script.items()}
+    )
+
+    assert [fill[:3] for fill in image.fills] == [fill[:3] for fill in run.fills]
+    assert np.array(image.equity) / money_scale == pytest.approx(run.equity, rel=1e-9, abs=1e-9 * terms.cash)
+
+
+# ---- modes
+
+
+@settings(max_examples=40)
+@given(seed=seeds)
+def test_every_mode_of_backtrader_gives_the_same_account(seed):
+    terms, tables, script = drawn(seed)
+    modes = [{}, {"runonce": False}, {"preload": False}, {"exactbars": 1}]
+
+    runs = [play(terms, tables, script, **mode) for mode in modes]
+
+    for run in runs[1:]:
+        assert run.equity == runs[0].equity
+        assert run.fills == runs[0].fills
+
+
+# ---- isolated positions
+
+
+@settings(max_examples=60)
+@given(seed=seeds, is_inverse=st.booleans(), move=st.floats(-0.02, 0.02), size=st.floats(0.1, 3.0))
+def test_what_an_isolated_position_shows_changes_nothing_for_the_next(seed, is_inverse, move, size):
+    """The second data's position gains or loses as it likes: the first data's orders fare the same."""
+    terms = Terms(cash=100.0 if is_inverse else 10_000.0, leverage=10.0, is_inverse=is_inverse)
+    random = np.random.default_rng(seed)
+    tables = [
+        market(random, bars=12, volatility=0.005, level=level).drop(columns="funding_rate") for level in (100, 20)
+    ]
+    moved = tables[1].copy()
+    moved.iloc[4:, :4] *= 1 + move
+    unit = terms.cash * 10 * (100 if is_inverse else 0.01)
+    held = terms.cash * 4 * (20 if is_inverse else 0.05)
+    script = {0: [Ticket(held, data=1)], 6: [Ticket(unit * 0.3 * size), Ticket(unit * 0.2, "limit", 100.0)]}
+
+    runs = [play(terms, [tables[0], other], script) for other in (tables[1], moved)]
+
+    first, second = ([fill for fill in run.fills if fill[1] == 0] for run in runs)
+    assert first == second
+    statuses = [[order.status for order in run.orders] for run in runs]
+    assert statuses[0] == statuses[1]
+
+
+# ---- the guess inside a bar
+
+
+@settings(max_examples=200)
+@given(
+    seed=seeds,
+    side=st.sampled_from([1, -1]),
+    stop=st.floats(0.002, 0.05),
+    target=st.floats(0.002, 0.05),
+    is_inverse=st.booleans(),
+    leverage=st.sampled_from([1.0, 10.0, 25.0]),
+)
+def test_the_pessimistic_account_never_ends_above_the_optimistic(seed, side, stop, target, is_inverse, leverage):
+    table = market(np.random.default_rng(seed), volatility=0.02).drop(columns="funding_rate")
+    close = float(table["close"].iloc[0])
+    terms = Terms(cash=100.0 if is_inverse else 10_000.0, leverage=leverage, is_inverse=is_inverse)
+    size = side * terms.cash * (close if is_inverse else 1 / close) / 2
+    children = (
+        Ticket(-size, "stop", close * (1 - side * stop), from_fill=-side * stop, reduce_only=True),
+        Ticket(-size, "limit", close * (1 + side * target), from_fill=side * target, reduce_only=True),
+    )
+    script = {0: [Ticket(size, children=children)]}
+
+    worse, better = (play(replace(terms, is_pessimistic=which), [table], script) for which in (True, False))
+
+    assert worse.equity[-1] <= better.equity[-1] * (1 + 1e-12)
+
+
+@settings(max_examples=80)
+@given(seed=seeds, every=st.sampled_from([2, 4, 12]))
+def test_shorter_bars_within_the_bars_are_the_run_on_the_shorter_bars(seed, every):
+    random = np.random.default_rng(seed)
+    terms = terms_from(random)
+    fine = tables_from(random, int(random.integers(1, 3)), bars=48)
+    coarse = [together(table, every) for table in fine]
+    script = script_from(random, terms, coarse)
+    names = {str(number): table for number, table in enumerate(fine)}
+
+    run = play(terms, coarse, script, broker=terms.broker(intrabar_candles=names))
+    shorter = play(terms, fine, script, every=every)
+
+    assert run.equity == pytest.approx(shorter.equity[every - 1 :: every], rel=1e-9, abs=1e-9 * terms.cash)
+    assert [fill[1:] for fill in in_order(run.fills)] == [fill[1:] for fill in in_order(shorter.fills)]
+    assert run.broker.ledger.funding == pytest.approx(shorter.broker.ledger.funding, abs=1e-9 * terms.cash)
+    assert run.broker.ledger.coverage == shorter.broker.ledger.coverage
+
+
+def together(table, every):
+    """Longer bars that hold what the shorter ones do; what is known of marks and rates lies in the shorter."""
+    steps = table.groupby(np.arange(len(table)) // every)
+    bars = steps.agg({"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"})
+    return bars.set_axis(table.index[::every])

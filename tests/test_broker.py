@@ -464,7 +464,7 @@ def test_each_tradeid_has_its_own_funding():
     run = play(candles(*[CALM] * 3, funding_rate=[np.nan, np.nan, 0.001]), {0: both})
 
     events = run.broker.ledger.funding_events
-    assert [(event.tradeid, event.amount) for event in events] == [(1, pytest.approx(-1)), (2, pytest.approx(0.4))]
+    assert {event.tradeid: event.amount for event in events} == pytest.approx({1: -1, 2: 0.4})
 
 
 def test_funding_beyond_the_free_cash_is_taken_from_the_margin_and_moves_the_liquidation():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from typing import Any, Literal, get_args
 
@@ -110,12 +110,7 @@ class FuturesAccount(ContractTerms):
 
         With it `order_target_value` and `order_target_percent` mean signed notional.
         """
-        while self._cash_addition:
-            amount = self._cash_addition.popleft()
-            if self._fundval:
-                self._fundshares += amount / self._fundval
-            self.cash += amount
-            self.ledger.book_cash(CashEvent(self._now(), amount))
+        self._book_cash()
         if datas:
             return float(sum(self._signed_notional(data) for data in datas if len(data)))
         margin = unrealized = held = 0.0
@@ -125,9 +120,10 @@ class FuturesAccount(ContractTerms):
                 margin += leg.margin
                 unrealized += leg.profit(price) if self._is_cross else leg.isolated_profit(price)
                 held += leg.notional(price)
-        if self._is_cross:
-            unrealized = max(unrealized, -self.cash - margin)
         locked = margin + unrealized
+        if self._is_cross and locked < -self.cash:
+            locked = -self.cash
+            unrealized = locked - margin
         self._value = self.cash + locked
         self._valuemkt, self._valuemktlever = locked, held
         self._valuelever = self.cash + held
@@ -136,6 +132,28 @@ class FuturesAccount(ContractTerms):
         if self._fundshares:
             self._fundval = self._value / self._fundshares
         return float(self._valuelever if lever else self._value)
+
+    def add_cash(self, cash: float) -> None:
+        """Put money in, or take it out where negative: at the next bar, before it is played.
+
+        Raises:
+            ConfigError: more is taken out than the free balance.
+        """
+        free = self.getcash() + sum(self._cash_addition)
+        if cash < -max(0.0, free):
+            raise ConfigError(
+                f"add_cash({cash}) takes out more than the free balance of {free:g} {self.contract().settlement}. "
+                "Take less, or close positions first."
+            )
+        super().add_cash(cash)
+
+    def _book_cash(self) -> None:
+        while self._cash_addition:
+            amount = self._cash_addition.popleft()
+            if self._fundval:
+                self._fundshares += amount / self._fundval
+            self.cash += amount
+            self.ledger.book_cash(CashEvent(self._now(), amount))
 
     def _signed_notional(self, data: Feed) -> float:
         return sum(leg.side * leg.notional(data.close[0]) for _, _, leg in self.legs(data))
@@ -173,7 +191,7 @@ class FuturesAccount(ContractTerms):
         Market orders of a batch are tried one after the other, as they will fill. Resting orders are each tried
         alone, since of a stop and a limit only one may fill; children of a bracket wait for their parent.
         """
-        cash = self.getcash()
+        cash = self._free_now()
         trial: dict[tuple[Feed, int], Leg] = {}
         while self.submitted:
             order = self.submitted.popleft()
@@ -211,8 +229,10 @@ class FuturesAccount(ContractTerms):
             closing_price = leg.bounded_price(price, self._behind(order.data, order.tradeid, leg))
             gained = rules.profit(-closed, leg.entry, closing_price, leg.contract.is_inverse)
             fee = info.getcommission(closed, closing_price)
-            if self._is_cross:  # the free balance held the profit at the last close already
-                seen = rules.profit(-closed, leg.entry, order.data.close[0], leg.contract.is_inverse)
+            if self._is_cross:  # of what is held, the free balance has the profit at the last close already
+                is_held = order.tradeid in self._legs.get(order.data, {})
+                last = self._price(order.data) if is_held else leg.entry
+                seen = rules.profit(-closed, leg.entry, last, leg.contract.is_inverse)
                 cash += leg.reduce(closed) + gained - seen - fee
             else:
                 cash += max(0.0, leg.reduce(closed) + gained - fee)
@@ -260,19 +280,33 @@ class FuturesAccount(ContractTerms):
         return Leg(self.contract(order.data)) if held is None else held
 
     def _behind(self, data: Feed, tradeid: int, leg: Leg) -> float:
-        """What stands behind a position, and so the most it can lose."""
+        """What stands behind a position, and so the most it can lose.
+
+        Below zero where funding has taken more than the wallet held, against open profit: so much must come in.
+        """
         if not self._is_cross:
             return leg.margin
-        others = sum(
-            other.profit(self._price(feed))
-            for feed, number, other in self.legs()
-            if (feed, number) != (data, tradeid)
+        others, wallet = self._others(data, tradeid, self._price), self.wallet()
+        return wallet + max(others, -max(0.0, wallet))
+
+    def _others(self, data: Feed, tradeid: int, price_of: Callable[[Feed], float]) -> float:
+        """Open profit of all positions but one."""
+        return sum(
+            leg.profit(price_of(feed))
+            for feed, number, leg in self.legs()
+            if feed is not data or number != tradeid  # feeds are equal where their prices are
         )
-        return max(0.0, self.wallet() + others)
+
+    def _is_last(self) -> bool:
+        return sum(1 for _ in self.legs()) == 1
 
     def _price(self, data: Feed) -> float:
         """The price at which an open position counts now: inside a bar where it is, else its last close."""
         return float(data.close[0])
+
+    def _mark(self, data: Feed, side: int = 0) -> float:
+        """The mark price of this moment; `side` of the position that asks for it."""
+        return self._price(data)
 
     def _execute(
         self,
@@ -302,7 +336,9 @@ class FuturesAccount(ContractTerms):
                 return
 
         dt = dtcoc or order.data.datetime[ago or 0]
-        closing_price = leg.bounded_price(price, self._behind(order.data, order.tradeid, leg)) if closed else price
+        closing_price = price
+        if closed and not order.info.get("liquidation"):
+            closing_price = leg.bounded_price(price, self._behind(order.data, order.tradeid, leg))
         if closed and opened and closing_price != price:  # two prices are two fills
             filled = self._fill(order, leg, closed, 0.0, closing_price, dt)
             filled += self._fill(order, leg, 0.0, opened, price, dt)
@@ -364,9 +400,13 @@ class FuturesAccount(ContractTerms):
     def _close(self, order: Any, leg: Leg, closed: float, price: float) -> tuple[float, float, float]:
         """Take `closed` off the leg at `price`: (profit, margin released, fee), booked."""
         contract = leg.contract
-        behind = self._behind(order.data, order.tradeid, leg)
-        gained = rules.profit(-closed, leg.entry, price, contract.is_inverse)
         is_liquidation = bool(order.info.get("liquidation"))
+        is_one_of_many = self._is_cross and is_liquidation and not self._is_last()
+        if is_one_of_many:  # of an account that is liquidated as a whole
+            behind = self.wallet() + self._others(order.data, order.tradeid, self._mark)
+        else:
+            behind = self._behind(order.data, order.tradeid, leg)
+        gained = rules.profit(-closed, leg.entry, price, contract.is_inverse)
         if is_liquidation and contract.liquidation_fee is not None:
             rate = contract.liquidation_fee
         else:
@@ -375,17 +415,19 @@ class FuturesAccount(ContractTerms):
         released = leg.reduce(closed)
         if not self._is_cross:
             behind = released
-        gained = max(gained, -behind)  # of a price at bankruptcy, rounding may lose a little more
-        left = behind + gained
+        if not is_one_of_many:
+            gained = max(gained, -behind)  # of a price at bankruptcy, rounding may lose a little more
+        left = max(0.0, behind + gained)
         if self._is_cross and leg.size:
             left = max(0.0, left + leg.profit(price))
-        fee = left if is_liquidation and contract.forfeits_margin else min(fee, left)
+        is_forfeit = is_liquidation and contract.forfeits_margin and not is_one_of_many
+        fee = left if is_forfeit else min(fee, left)
         self.cash += released + gained - fee
         self.ledger.book_fill(gained, fee)
         return gained, released, fee
 
     def _free_now(self) -> float:
-        """The free balance inside a bar."""
+        """The free balance at the prices of this moment."""
         if not self._is_cross:
             return float(self.cash)
         return float(self.cash) + sum(leg.profit(self._price(feed)) for feed, _, leg in self.legs())

@@ -22,8 +22,9 @@ class Bar(NamedTuple):
     close: float
 
     def worst(self, side: int) -> float:
-        """The extreme against a position."""
-        return self.low if side > 0 else self.high
+        """The extreme against a position; where a mark price is known in part, or a venue opens a bar with the
+        price before it, that may be the open or the close."""
+        return min(self) if side > 0 else max(self)
 
 
 class Prices(NamedTuple):
@@ -91,11 +92,17 @@ class BarReader:
 
 
 def prices_of(traded: Any, mark: Any, rate: float = math.nan) -> Prices:
-    """One bar of four traded and four mark prices; a mark price that is NaN is taken from the traded one."""
+    """One bar of four traded and four mark prices.
+
+    A mark price that is NaN is taken from the traded one, within the low and high of the mark that are known.
+    """
     traded = Bar(*traded)
-    known = [own == own for own in mark]
-    filled = Bar(*(own if is_known else last for own, is_known, last in zip(mark, known, traded, strict=True)))
-    return Prices(traded, filled, rate, all(known))
+    if all(own == own for own in mark):
+        return Prices(traded, Bar(*mark), rate, True)
+    high = mark[1] if mark[1] == mark[1] else math.inf
+    low = mark[2] if mark[2] == mark[2] else -math.inf
+    filled = (own if own == own else min(max(last, low), high) for own, last in zip(mark, traded, strict=True))
+    return Prices(traded, Bar(*filled), rate, False)
 
 
 def check_funding(data: Feed) -> None:

@@ -19,6 +19,7 @@ from lstm_backtrader.futures.contract import Contract
 from lstm_backtrader.futures.coverage import StampCount
 from lstm_backtrader.futures.finer import FinerCandles
 from lstm_backtrader.futures.ledger import FundingEvent
+from lstm_backtrader.futures.leg import Leg
 from lstm_backtrader.futures.playing import BarPlayer
 from lstm_backtrader.futures.terms import Feed
 
@@ -115,6 +116,7 @@ class FuturesBroker(BarPlayer):
     def next(self) -> None:
         while self._toactivate:
             self._toactivate.popleft().activate()
+        self._book_cash()
         if self.p.checksubmit:
             self.check_submitted()
         self._process_order_history()
@@ -141,13 +143,12 @@ class FuturesBroker(BarPlayer):
     def _play(self, bars: dict[Feed, Prices]) -> None:
         self._begin()
         for step in self._finer.steps(bars) if self._finer else (bars,):
+            self._open_step(step)
             self._pay_funding(step)
-            self._play_step(step)
+            self._play_step()
         self._finish()
         if self.pending:
             self.pending = deque(sorted(self.pending, key=lambda order: order.ref))
-            for order in self.pending:
-                order.info["rested"] = order.active()
 
     def _expire(self) -> None:
         for order in list(self.pending):
@@ -156,26 +157,33 @@ class FuturesBroker(BarPlayer):
                 self._drop(order)
 
     def _pay_funding(self, bars: Mapping[Feed, Prices]) -> None:
-        """Book the rate for each position: out of free cash, then isolated out of the position's own margin."""
+        """Book the rate for each position: out of free cash, then isolated out of the position's own margin.
+
+        All are due at one moment: what is received comes first, and small payments before large ones.
+        """
+        due: list[tuple[float, Feed, int, Leg]] = []
         for data, prices in bars.items():
-            if data in self._legs:
-                self._stamps[data].count(prices, self.ledger.coverage)
-            rate, mark = prices.rate, prices.mark
-            if math.isnan(rate):
+            if data not in self._legs:
+                continue
+            self._stamps[data].count(prices, self.ledger.coverage)
+            if math.isnan(prices.rate):
                 continue
             for _, tradeid, leg in self.legs(data):
-                amount = rules.funding_payment(leg.size, mark.open, rate, leg.contract.is_inverse)
-                if self._is_cross:
-                    amount = max(amount, -max(0.0, self._equity_now()))
-                    self.cash += amount
-                else:
-                    from_cash = max(amount, -max(self.cash, 0.0))
-                    from_margin = max(amount - from_cash, -leg.margin)
-                    amount = from_cash + from_margin
-                    self.cash += from_cash
-                    if from_margin:
-                        leg.add_margin(from_margin)
-                self.ledger.book_funding(FundingEvent(data.datetime[0], data, tradeid, amount))
+                amount = rules.funding_payment(leg.size, prices.mark.open, prices.rate, leg.contract.is_inverse)
+                due.append((amount, data, tradeid, leg))
+        due.sort(key=lambda payment: -payment[0])
+        for amount, data, tradeid, leg in due:
+            if self._is_cross:
+                paid = max(amount, -max(0.0, self._equity_now()))
+                self.cash += paid
+            else:
+                from_cash = max(amount, -max(self.cash, 0.0))
+                from_margin = max(amount - from_cash, -leg.margin)
+                paid = from_cash + from_margin
+                self.cash += from_cash
+                if from_margin:
+                    leg.add_margin(from_margin)
+            self.ledger.book_funding(FundingEvent(data.datetime[0], data, tradeid, paid))
 
 
 def as_contract(given: Contract | str | None) -> Contract:

@@ -70,6 +70,8 @@ class Leg:
 
     def profit(self, price: float) -> float:
         """Price profit if closed at `price`, whatever the margin."""
+        if not self.size:  # closed a moment ago, its entry is 0
+            return 0.0
         return rules.profit(self.size, self.entry, price, self.contract.is_inverse)
 
     def isolated_profit(self, price: float) -> float:

@@ -64,11 +64,11 @@ def may_be_met(order: Any, bar: Bar) -> bool:
     wanted = level(order)
     if is_stop(order) and order.exectype in TRAILING:
         wanted = trailed(order, bar)
-    return bar.high >= wanted if order.isbuy() == is_stop(order) else bar.low <= wanted
+    return max(bar) >= wanted if order.isbuy() == is_stop(order) else min(bar) <= wanted
 
 
 def trailed(order: Any, bar: Bar) -> float:
     """The price of a trailing stop once the bar's best price has pulled it along."""
-    best = bar.low if order.isbuy() else bar.high
+    best = min(bar) if order.isbuy() else max(bar)
     away = order.trailamount or best * (order.trailpercent or 0.0)
     return float(min(level(order), best + away) if order.isbuy() else max(level(order), best - away))

@@ -45,19 +45,19 @@ class BarPlayer(FuturesAccount):
     def init(self) -> None:
         super().init()
         self._at: dict[Feed, Point] = {}  # where the prices are inside a bar
-        self._marks: dict[Feed, float] = {}  # last mark price known
+        self._last: dict[Feed, Point] = {}  # where they were at the end of the last bar played
         self._bars: Mapping[Feed, Prices] = {}
         self._tried: set[int] = set()  # orders that had their chance in this bar
         self._ends: dict[Feed, set[str]] = {}  # what could have ended a position in this bar
 
     def _price(self, data: Feed) -> float:
-        point = self._at.get(data)
+        point = self._at.get(data) or self._last.get(data)  # close[0] is that of a bar yet to be played
         return float(data.close[0]) if point is None else point.traded
 
     def _mark(self, data: Feed, side: int = 0) -> float:
         """The mark price where it is now; before any is known the last close."""
-        point = self._at.get(data)
-        return self._marks.get(data, float(data.close[0])) if point is None else point.mark
+        point = self._at.get(data) or self._last.get(data)
+        return float(data.close[0]) if point is None else point.mark
 
     def _worst_mark(self, data: Feed, side: int) -> float:
         """The mark price of these bars that is worst for a position of that side."""
@@ -70,10 +70,13 @@ class BarPlayer(FuturesAccount):
         self._tried.clear()
         self._ends.clear()
 
-    def _play_step(self, bars: Mapping[Feed, Prices]) -> None:
-        """Play the bars, or the shorter bars within them: the open, then on to the close."""
+    def _open_step(self, bars: Mapping[Feed, Prices]) -> None:
+        """Stand at the open of the bars, or of the shorter bars within them."""
         self._bars = bars
         self._at = {data: Point(prices.traded.open, prices.mark.open) for data, prices in bars.items()}
+
+    def _play_step(self) -> None:
+        """From the open to the close."""
         self._liquidate_gaps()
         if self.pending:
             self._fill_at_open()
@@ -82,8 +85,10 @@ class BarPlayer(FuturesAccount):
                 self._walk()
             if self.pending:
                 self._fill_at_close()
-        for data, prices in bars.items():
-            self._marks[data] = prices.mark.close
+                for order in self._waiting():
+                    self._note_rest(order)
+        for data, prices in self._bars.items():
+            self._last[data] = Point(prices.traded.close, prices.mark.close)
         self._at = {}
 
     def _finish(self) -> None:
@@ -132,7 +137,7 @@ class BarPlayer(FuturesAccount):
         for order in orders:
             if order.exectype in matching.TRAILING:
                 bar = self._bars[order.data].traded
-                self._trail_one(order, bar.low if order.isbuy() else bar.high)
+                self._trail_one(order, min(bar) if order.isbuy() else max(bar))
         return True
 
     def _walk(self) -> None:
@@ -170,6 +175,8 @@ class BarPlayer(FuturesAccount):
             start, end = self._at[order.data], ends[order.data]
             self._note_end(order)
             share = matching.share_of_way(order, start.traded, end.traded)
+            if share != 0.0:
+                self._note_rest(order)
             if share is not None:
                 yield _Event(share, stop if matching.is_stop(order) else limit, order.ref, order)
         if self._is_cross:
@@ -245,10 +252,10 @@ class BarPlayer(FuturesAccount):
 
             return self._health(mark_of)
 
+        if health(0.0) <= 0.0:  # a fill a moment ago, where last and mark price are apart
+            return 0.0
         if health(1.0) > 0.0:
             return None
-        if health(0.0) <= 0.0:
-            return 0.0
         sound, broken = 0.0, 1.0
         for _ in range(_BISECTIONS):
             middle = 0.5 * (sound + broken)
@@ -260,7 +267,7 @@ class BarPlayer(FuturesAccount):
         profits = {(data, tradeid): leg.profit(self._mark(data)) for data, tradeid, leg in self.legs()}
         lost = -sum(min(profit, 0.0) for profit in profits.values())
         there = self.wallet() + sum(max(profit, 0.0) for profit in profits.values())
-        share = min(1.0, there / lost) if lost else 1.0
+        share = min(1.0, max(0.0, there / lost)) if lost else 1.0
         for data, tradeid, leg in sorted(self.legs(), key=lambda item: -profits[item[0], item[1]]):
             price, profit = self._mark(data), profits[data, tradeid]
             if share < 1.0 and profit < 0.0:
@@ -270,7 +277,8 @@ class BarPlayer(FuturesAccount):
 
     def _force_out(self, data: Feed, tradeid: int, leg: Leg, price: float) -> None:
         """Fill an order of the venue's own, then cancel what the strategy had waiting for this position."""
-        price = leg.bounded_price(price, self._behind(data, tradeid, leg))
+        if not self._is_cross or self._is_last():
+            price = leg.bounded_price(price, self._behind(data, tradeid, leg))
         size = leg.size
         order = (super().sell if size > 0 else super().buy)(
             owner=leg.owner,
@@ -328,7 +336,7 @@ class BarPlayer(FuturesAccount):
 
     def _try(self, order: Any, execute: Callable[[Any], None]) -> None:
         self.pending.remove(order)  # or it would cancel itself as its own OCO sibling
-        order.info["maker"] = self._is_maker(order)
+        order.info["maker"] = bool(order.info.get("rested"))
         execute(order)
         if order.alive():
             self.pending.append(order)
@@ -339,14 +347,10 @@ class BarPlayer(FuturesAccount):
                 _place_from_fill(child, order.executed.price)
                 child.activate()
 
-    def _is_maker(self, order: Any) -> bool:
-        """A limit that waits in the book: placed before this bar, or not marketable at its open."""
-        if order.exectype == Order.Limit:
-            if order.info.get("rested"):
-                return True
-            opened = self._bars[order.data].traded.open
-            return matching.share_of_way(order, opened, opened) is None
-        return bool(order.exectype in matching.STOP_LIMITS and order.triggered)
+    def _note_rest(self, order: Any) -> None:
+        """A limit that is not met where the price is waits in the book, and will pay the maker fee."""
+        if matching.is_limit(order):
+            order.info["rested"] = True
 
     def _trail(self, points: Mapping[Feed, Point]) -> None:
         """Pull trailing stops along to where the prices are."""
