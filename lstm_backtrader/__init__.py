@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from lstm_backtrader.datafeeds.resample import replay, resample
     from lstm_backtrader.forecast.foreign import from_module
     from lstm_backtrader.forecast.inference import load_model
-    from lstm_backtrader.forecast.training import TrainConfig, train
+    from lstm_backtrader.forecast.train_config import TrainConfig
+    from lstm_backtrader.forecast.training import train
     from lstm_backtrader.futures.broker import FuturesBroker
     from lstm_backtrader.indicators.lstm import LSTMSignal
     from lstm_backtrader.reporting.report import report, report_from_equity
@@ -27,7 +28,7 @@ _HOME = {
     "CandleFeed": "lstm_backtrader.datafeeds.frames",
     "FuturesBroker": "lstm_backtrader.futures.broker",
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
-    "TrainConfig": "lstm_backtrader.forecast.training",
+    "TrainConfig": "lstm_backtrader.forecast.train_config",
     "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
     "load_model": "lstm_backtrader.forecast.inference",

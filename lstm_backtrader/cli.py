@@ -77,7 +77,7 @@ def train(
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.candles import before_day_after
     from lstm_backtrader.forecast.artefact import check_target
-    from lstm_backtrader.forecast.training import TrainConfig
+    from lstm_backtrader.forecast.train_config import TrainConfig
     from lstm_backtrader.forecast.training import train as fit
 
     config = TrainConfig(

@@ -103,7 +103,7 @@ def fresh_market(tiny_market) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def tiny_config():
     """Trains in a second or two: context 32, stride 8, two nets of six units."""
-    from lstm_backtrader.forecast.training import TrainConfig
+    from lstm_backtrader.forecast.train_config import TrainConfig
 
     return TrainConfig(
         horizon=4, context=32, stride=8, hidden=6, seeds=2, steps=40, batch=8, embargo=24, events=("news",)

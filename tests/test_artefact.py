@@ -12,6 +12,7 @@ import torch
 import lstm_backtrader
 from lstm_backtrader.errors import ModelError
 from lstm_backtrader.forecast.artefact import load_artefact, save_artefact
+from lstm_backtrader.forecast.history import HISTORY
 from lstm_backtrader.forecast.inference import load_model
 from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
 
@@ -44,8 +45,8 @@ def test_a_model_comes_back_from_disk_as_it_was(tiny_model, tiny_artefact, fresh
     np.testing.assert_array_equal(loaded, tiny_model.predict(fresh_market))
 
 
-def test_an_artefact_is_two_files_a_person_can_look_into(tiny_artefact):
-    assert sorted(path.name for path in tiny_artefact.iterdir()) == [MANIFEST, WEIGHTS]
+def test_an_artefact_is_three_files_a_person_can_look_into(tiny_artefact):
+    assert sorted(path.name for path in tiny_artefact.iterdir()) == [HISTORY, MANIFEST, WEIGHTS]
     assert read(tiny_artefact, "schema_version") == 1
 
 

@@ -26,10 +26,13 @@ FLOORS = {
     0: "errors candles candle_files futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.dataset forecast.audit forecast.manifest forecast.description forecast.step
-        forecast.cache futures.contract futures.venues futures.bar futures.leg futures.ledger
+        forecast.cache forecast.history forecast.train_config forecast.material
+        forecast.schedule forecast.folds
+        futures.contract futures.venues futures.bar futures.leg futures.ledger
         reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic
         datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
+        forecast.scheduled
         forecast.foreign forecast.foreign_net forecast.walkforward""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account
@@ -48,7 +51,7 @@ ALLOWED = {
     "torch": """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.foreign forecast.foreign_net forecast.walkforward""",
     "safetensors": "forecast.artefact forecast.foreign_net",
-    "pydantic": "forecast.manifest futures.venues futures.contract",
+    "pydantic": "forecast.manifest forecast.schedule config_file futures.venues futures.contract",
     "backtrader": """indicators. futures.commission futures.terms futures.account futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
         datafeeds.ccxt_live strategies. session backtesting demo cli""",

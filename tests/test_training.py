@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.datafeeds.synthetic import synthetic_market
 from lstm_backtrader.errors import ConfigError, DataError
-from lstm_backtrader.forecast import training
+from lstm_backtrader.forecast import material, training
 from lstm_backtrader.forecast.features import make_features
 from lstm_backtrader.forecast.labels import scaled_return
-from lstm_backtrader.forecast.training import TrainConfig, train
+from lstm_backtrader.forecast.train_config import TrainConfig
+from lstm_backtrader.forecast.training import train
 
 HOUR = pd.Timedelta(hours=1)
 
@@ -140,7 +141,7 @@ def test_training_learns_what_can_be_learned(tiny_config):
 @given(events=st.lists(st.booleans(), max_size=30), reach=st.integers(1, 40))
 def test_the_event_weight_reaches_the_bars_from_the_event_on(events, reach):
     wanted = [any(events[max(0, t + 1 - reach) : t + 1]) for t in range(len(events))]
-    assert training._recent(np.array(events, dtype=bool), reach).tolist() == wanted
+    assert material._recent(np.array(events, dtype=bool), reach).tolist() == wanted
 
 
 def test_the_event_weight_changes_what_is_learned(seen, short):

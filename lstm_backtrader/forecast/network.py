@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +29,20 @@ def one_thread() -> Iterator[None]:
     finally:
         if multiprocessing.parent_process() is None:
             torch.set_num_threads(before)
+
+
+@contextmanager
+def repeatable(device: str) -> Iterator[None]:
+    """Let a GPU compute the same bits each time inside; the CPU does anyway.
+
+    cuBLAS reads its variable when it is first used in a process, so that one stays.
+    """
+    if device == "cpu":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
+        yield
 
 
 class _Unset:
@@ -103,6 +118,6 @@ class RecurrentNet(nn.Module):
             hidden, last = self.cell(x, state[0] if state else None)
             after = (last,)
         if self.training and self.dropout:
-            keep = torch.rand(hidden.shape, generator=self.generator) >= self.dropout
-            hidden = hidden * keep / (1 - self.dropout)
+            keep = torch.rand(hidden.shape, generator=self.generator) >= self.dropout  # the same on every device
+            hidden = hidden * keep.to(hidden.device) / (1 - self.dropout)
         return self.head(hidden).squeeze(-1), after  # (B, W, H) -> (B, W)

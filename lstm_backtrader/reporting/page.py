@@ -59,6 +59,7 @@ _FORECAST_ROWS = [
     ("ic", "IC: correlation of forecast and what followed", "signed"),
     ("seam", "Seam: forecast change where the context restarts, over elsewhere", "ratio"),
     ("threshold", "Forecast from which the signal is \N{PLUS-MINUS SIGN}1", "signed"),
+    ("thresholds", "Forecast from which the signal is \N{PLUS-MINUS SIGN}1", "text"),
 ]
 _TRADE_COLUMNS = [
     ("symbol", "Symbol", "text"),
