@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.resample import replay, resample
+    from lstm_backtrader.forecast.folds import WalkForwardConfig
     from lstm_backtrader.forecast.foreign import from_module
     from lstm_backtrader.forecast.inference import load_model
     from lstm_backtrader.forecast.train_config import TrainConfig
     from lstm_backtrader.forecast.training import train
+    from lstm_backtrader.forecast.walkforward import walk_forward
     from lstm_backtrader.futures.broker import FuturesBroker
     from lstm_backtrader.indicators.lstm import LSTMSignal
     from lstm_backtrader.reporting.report import report, report_from_equity
@@ -29,6 +31,7 @@ _HOME = {
     "FuturesBroker": "lstm_backtrader.futures.broker",
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
     "TrainConfig": "lstm_backtrader.forecast.train_config",
+    "WalkForwardConfig": "lstm_backtrader.forecast.folds",
     "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
     "load_model": "lstm_backtrader.forecast.inference",
@@ -39,6 +42,7 @@ _HOME = {
     "resample": "lstm_backtrader.datafeeds.resample",
     "run": "lstm_backtrader.session",
     "train": "lstm_backtrader.forecast.training",
+    "walk_forward": "lstm_backtrader.forecast.walkforward",
 }
 _SUBPACKAGES = ("datafeeds", "strategies")
 
@@ -47,6 +51,7 @@ __all__ = [
     "FuturesBroker",
     "LSTMSignal",
     "TrainConfig",
+    "WalkForwardConfig",
     "datafeeds",
     "from_module",
     "instrument",
@@ -59,6 +64,7 @@ __all__ = [
     "run",
     "strategies",
     "train",
+    "walk_forward",
 ]
 
 

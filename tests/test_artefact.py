@@ -290,6 +290,7 @@ def test_a_write_that_fails_leaves_the_old_model(artefact, tiny_model, monkeypat
 def test_nothing_in_the_package_unpickles():
     for path in Path(lstm_backtrader.__file__).parent.rglob("*.py"):
         found = re.search(
-            r"\b(pickle|torch\.load|joblib|cloudpickle|allow_pickle|read_pickle|dill)\b", path.read_text()
+            r"\b(pickle|torch\.load|joblib\.(load|dump)|cloudpickle|allow_pickle|read_pickle|dill)\b",
+            path.read_text(),
         )
         assert found is None or "nothing is ever unpickled" in path.read_text(), f"{path}: {found}"

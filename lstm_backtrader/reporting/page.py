@@ -96,6 +96,7 @@ class Page:
     notes: tuple[str, ...] = ()  # what a reader must know before he believes a figure
     forecast: Mapping[str, object] = field(default_factory=dict)  # what the indicator says of itself
     parameters: Mapping[str, object] = field(default_factory=dict)
+    sections: tuple[str, ...] = ()  # HTML shown after the forecast
     tearsheet: str | None = None  # a complete HTML document
 
 
@@ -119,6 +120,7 @@ def render_page(page: Page) -> str:
             "<h2>Account</h2>",
             _account_table(page),
             _forecast_section(page.forecast),
+            *page.sections,
             _trades_section(page.trades),
             _parameters(page.parameters),
             _tearsheet_section(page.tearsheet),
@@ -270,6 +272,13 @@ th[scope=row]{font-weight:400}
 .trades thead th{position:sticky;top:0;background:var(--back)}
 .parameters td.text{white-space:normal;overflow-wrap:anywhere}
 tr.split th,tr.split td{padding-top:14px}
+.curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:14px}
+.curves figure{margin:0}
+.curve{position:relative;height:110px;border:1px solid var(--line)}
+.curve svg{display:block;width:100%;height:100%;overflow:visible}
+.curve i{position:absolute;width:7px;height:7px;margin:-3px;border-radius:50%;background:var(--one)}
+.curves figcaption{font-size:12px;padding-top:3px}
+.folds th{white-space:normal}
 .loss{color:var(--loss)}
 details{margin:28px 0}
 summary{cursor:pointer}

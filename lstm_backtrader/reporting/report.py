@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -45,6 +45,8 @@ def report(
     baselines: Mapping[str, object] | None = None,
     parameters: Mapping[str, object] | None = None,
     inputs: Mapping[str, object] | None = None,
+    sections: Sequence[str] = (),
+    details: Mapping[str, object] | None = None,
 ) -> RunReport:
     """Report a run made by `lbt.run`, or recorded after `lbt.instrument`.
 
@@ -52,7 +54,8 @@ def report(
     any other for a directory with report.html, metrics.json, equity.parquet and trades.parquet. `benchmark`:
     prices or equity; by default data0 bought at the first recorded close with the same money and held,
     without costs. `baselines`: name to the results of another run, or to an equity Series. `parameters` are
-    printed, by default the strategy's own. `inputs` (name to SHA-256, say) go into metrics.json. Files
+    printed, by default the strategy's own. `inputs` (name to SHA-256, say) go into metrics.json.
+    `sections` are pieces of HTML for the page, `details` further keys of metrics.json. Files
     appear complete or not at all. Raises ReportError.
     """
     record = run_record(results)
@@ -73,6 +76,7 @@ def report(
         notes=account_notes(record, account),
         forecast=record.forecast or {},
         parameters=shown,
+        sections=tuple(sections),
     )
     provenance = {
         **(inputs or {}),
@@ -81,7 +85,7 @@ def report(
         "parameters": shown,
         "futures": record.has_ledger,
     }
-    return _write(page, Path(path), record.equity, record, provenance)
+    return _write(page, Path(path), record.equity, record, provenance, details or {})
 
 
 def report_from_equity(
@@ -141,6 +145,7 @@ def _page(
     notes: tuple[str, ...],
     forecast: Mapping[str, object],
     parameters: Mapping[str, object],
+    sections: tuple[str, ...] = (),
 ) -> Page:
     held = None if prices is None else _hold(prices, equity.index, start_equity)
     figures = None if held is None else return_metrics(held, start_equity)
@@ -163,6 +168,7 @@ def _page(
         notes=notes,
         forecast=forecast,
         parameters=parameters,
+        sections=sections,
         tearsheet=None
         if days < 2
         else tearsheet_html(equity, start_equity=start_equity, benchmark=held, title=title, parameters=parameters),
@@ -215,11 +221,16 @@ def _frame(
 
 
 def _write(
-    page: Page, path: Path, equity: pd.DataFrame, record: RunRecord | None, inputs: Mapping[str, object]
+    page: Page,
+    path: Path,
+    equity: pd.DataFrame,
+    record: RunRecord | None,
+    inputs: Mapping[str, object],
+    details: Mapping[str, object] | None = None,
 ) -> RunReport:
     if page.benchmark_equity is not None:
         equity = equity.assign(benchmark=page.benchmark_equity.to_numpy())
-    metrics = _document(page, record, inputs)
+    metrics = {**_document(page, record, inputs), **_plain(details or {})}
     html = render_page(page)
     if path.suffix.lower() == ".html":
         _write_together({path: lambda file: _write_text(file, html)})
