@@ -127,6 +127,36 @@ def tiny_artefact(tiny_model, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_plan(tiny_config):
+    """Retrain every ten days on forty: seven models over `tiny_market`, the last of them for 200 bars."""
+    from lstm_backtrader.forecast.folds import WalkForwardConfig
+
+    return WalkForwardConfig(train_days=40, step_days=10, train=tiny_config)
+
+
+@pytest.fixture(scope="session")
+def tiny_folds(tmp_path_factory) -> Path:
+    """Where the folds of `tiny_schedule` are kept."""
+    return tmp_path_factory.mktemp("walk") / "folds"
+
+
+@pytest.fixture(scope="session")
+def tiny_schedule(tiny_market, tiny_plan, tiny_folds):
+    """The models of `tiny_plan` as one forecaster."""
+    from lstm_backtrader.forecast.walkforward import walk_forward
+
+    return walk_forward(tiny_market, tiny_plan, folder=tiny_folds)
+
+
+@pytest.fixture(scope="session")
+def tiny_schedule_artefact(tiny_schedule, tmp_path_factory) -> Path:
+    """`tiny_schedule` on disk."""
+    directory = tmp_path_factory.mktemp("models") / "schedule"
+    tiny_schedule.save(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
 def untrained_model():
     """`untrained_model(context, stride, layers, cell, specs, seeds)`: random weights, forecasts far from zero."""
     return _untrained_model
