@@ -46,9 +46,9 @@ def read_config(path: Path, command: str, options: Options) -> dict[str, object]
     try:
         found = _checked(given, options[command])
         sections = {name: _checked(table, options[name], f"[{name}] ") for name, table in tables.items()}
-    except _Unknown as unknown:
+    except _UnknownError as unknown:
         raise ConfigError(f"{path}: {unknown.explain(command, options)}") from None
-    except _Wrong as wrong:
+    except _WrongError as wrong:
         raise ConfigError(f"{path}: {wrong}") from None
     for other in INHERITED.get(command, ()):
         shared = options[command].keys() - OWN
@@ -84,8 +84,8 @@ def _checked(table: dict[str, Any], types: Mapping[str, Any], place: str = "") -
         first = error.errors()[0]
         key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
-            raise _Unknown(place, key, types) from error
-        raise _Wrong(f"{place}{key}: {first['msg'].lower()}, not {first['input']!r}.") from error
+            raise _UnknownError(place, key, types) from error
+        raise _WrongError(f"{place}{key}: {first['msg'].lower()}, not {first['input']!r}.") from error
     return {name: getattr(checked, name) for name in checked.model_fields_set}
 
 
@@ -104,12 +104,12 @@ def _for_command_line(value: object, folder: Path) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
-class _Wrong(Exception):  # noqa: N818 - becomes a ConfigError with the name of the file
-    """A value of another type."""
+class _WrongError(Exception):
+    """A value of another type; becomes a `ConfigError` that names the file."""
 
 
-class _Unknown(Exception):  # noqa: N818
-    """A key that is no option."""
+class _UnknownError(Exception):
+    """A key that is no option; becomes a `ConfigError` that names the file."""
 
     def __init__(self, place: str, key: str, types: Mapping[str, Any]) -> None:
         super().__init__(key)

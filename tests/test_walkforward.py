@@ -116,7 +116,7 @@ def test_a_fold_that_cannot_be_learned_from_is_named(tiny_market, short):
         lbt.walk_forward(hole, short, jobs=2)
 
 
-def test_after_an_error_the_other_threads_end_at_their_next_evaluation(tiny_market, short, monkeypatch):
+def test_after_an_error_no_thread_goes_on(tiny_market, short, monkeypatch):
     running, both = [], threading.Barrier(2)
 
     def endless(material, config, seed, device, progress):
@@ -135,9 +135,6 @@ def test_after_an_error_the_other_threads_end_at_their_next_evaluation(tiny_mark
     monkeypatch.setattr(walkforward, "fit_net", endless)
     with pytest.raises(ZeroDivisionError):
         lbt.walk_forward(tiny_market, short, jobs=2, progress=fail)
-    deadline = time.monotonic() + 20
-    while running and time.monotonic() < deadline:
-        time.sleep(0.01)
     assert not running
 
 

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -92,23 +93,38 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
     done: dict[tuple[int, int], int] = {}
     total = len(trainings) * config.seeds * config.steps
     is_over = Event()
+    running: list[int] = []
+
+    def check() -> None:
+        if is_over.is_set():
+            raise _StoppedError
 
     def fit(number: int, seed: int) -> None:
         def advance(_: int, step: int, steps: int) -> None:
-            if is_over.is_set():
-                raise _StoppedError
+            check()
             done[number, seed] = step
             if progress:
                 progress(sum(list(done.values())), total)
 
-        trainings[number].fit(seed, advance)
+        check()
+        is_done = False
+        running.append(seed)
+        try:
+            trainings[number].fit(seed, advance)
+            is_done = True
+        finally:
+            running.remove(seed)
+            if not is_done:
+                is_over.set()
 
     tasks = (delayed(fit)(number, seed) for number in range(len(trainings)) for seed in config.all_seeds)
     try:
         with one_thread():
             Parallel(n_jobs=jobs, require="sharedmem")(tasks)
     finally:
-        is_over.set()  # after an error or Ctrl-C the other threads end at their next evaluation
+        is_over.set()  # after Ctrl-C, as after an error, the threads end at their next evaluation
+        while running:  # a thread that computes while Python shuts down takes the process down with it
+            time.sleep(0.01)
 
 
 class _StoppedError(Exception):
