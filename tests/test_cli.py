@@ -468,6 +468,15 @@ def test_options_come_from_a_file_and_typed_ones_win(lbt, config, tmp_path):
     assert walk["inputs"]["parameters"]["leverage"] == 3.0
 
 
+@pytest.mark.parametrize("command", ["train", "walk-forward", "backtest"])
+def test_the_file_in_the_readme_is_one_for_every_command(lbt, tmp_path, command):
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "lbt.toml").write_text(re.search(r"```toml\n(.*?)```", readme, re.DOTALL)[1])
+    assert lbt(command, "--config", tmp_path / "lbt.toml", "--help").code == 0
+    (tmp_path / "lbt.toml").write_text("colour = 3")
+    assert lbt(command, "--config", tmp_path / "lbt.toml", "--help").code == 1
+
+
 def test_a_mistake_in_the_file_is_one_line(lbt, config, tmp_path):
     config.write_text(CONFIG.replace("horizon", "horizn"))
     outcome = lbt("backtest", "--config", config, "--model", tmp_path, "--out", tmp_path / "r")

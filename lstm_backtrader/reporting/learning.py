@@ -24,7 +24,7 @@ def folds_section(table: FoldTable) -> str:
         cells = [
             (fold.bars, "count"),
             (fold.ic, "signed"),
-            (fold.ic_se, "signed"),
+            (None if fold.ic_se is None else f"{fold.ic_se:.4f}", "number"),
             *((fold.returns.get(name), "percent") for name in accounts),
         ]
         rows.append(f'<tr><th scope="row">{span}</th>{"".join(_cell(*cell) for cell in cells)}</tr>')
@@ -47,8 +47,8 @@ def curves_section(history: Sequence[HistoryRow]) -> str:
     cut = "" if len(models) <= MOST_CURVES else f" The newest {MOST_CURVES} of {len(models)} models."
     return (
         "<h2>Learning curves</h2>\n"
-        f'<p><span class="key equity">Validation loss</span><span class="key benchmark">Train loss</span> over the '
-        f"steps of each net; the weights kept are those at the dot.{cut}</p>\n"
+        "<p>Loss of each net over its steps; the weights kept are those at the dot."
+        f'{cut}<span class="key equity">Validation</span><span class="key benchmark">Train</span></p>\n'
         f'<div class="curves">{"".join(drawn)}</div>'
     )
 
@@ -78,7 +78,7 @@ def _pane(name: str | None, rows: Sequence[HistoryRow]) -> str:
         f'<figure><div class="curve"><svg role="img" preserveAspectRatio="none" '
         f'aria-label="{escape(title)}loss from {high:.4g} to {low:.4g} over {steps} steps" '
         f'viewBox="0 0 {SIDE:.0f} {SIDE:.0f}">{"".join(lines)}</svg>{"".join(marks)}</div>'
-        f'<figcaption class="quiet">{escape(title)}{low:.4g} to {high:.4g}, {steps:,} steps</figcaption></figure>'
+        f'<figcaption class="quiet">{escape(title)}{low:.3g} to {high:.3g}, {steps:,} steps</figcaption></figure>'
     )
 
 
