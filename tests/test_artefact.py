@@ -143,6 +143,12 @@ def test_a_value_that_cannot_be_is_refused_by_name(artefact, name, value):
         load_model(artefact)
 
 
+def test_a_guard_longer_than_any_history_is_refused(artefact):
+    edit(artefact, purge_bars=100_000, timeframe_s=86_400)
+    with pytest.raises(ModelError, match="100000 purge_bars of 86400 s are more than fifty years"):
+        load_model(artefact)
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
 def test_a_residual_without_spread_is_refused(artefact, value):
     edit(artefact, validation={**read(artefact, "validation"), "residual_std": value})

@@ -60,6 +60,14 @@ def test_a_fold_is_what_training_on_its_bars_gives(tiny_market, tiny_schedule, t
     assert kept.valid_from == fold.begin
 
 
+def test_an_embargo_of_a_week_of_minutes_is_none_too_long(candles_of):
+    minutes = candles_of(26_000, freq="1min").assign(news=0.0)
+    train = lbt.TrainConfig(horizon=4, context=32, stride=8, hidden=4, seeds=1, steps=2, batch=4, embargo=10_080)
+    model = lbt.walk_forward(minutes, lbt.WalkForwardConfig(train_days=10, step_days=5, train=train))
+    assert model.manifest.models[0].manifest.purge_bars == 10_084
+    assert model.models[0].valid_from == model.begins[0]
+
+
 def test_bars_after_the_embargo_begins_change_nothing_in_a_fold(tiny_market, tiny_schedule, short):
     fold = plan_folds(tiny_market, short)[0]
     later = tiny_market.index >= fold.train_end

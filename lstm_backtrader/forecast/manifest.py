@@ -5,11 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Literal, Protocol, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from lstm_backtrader.errors import ConfigError, ModelError
 from lstm_backtrader.forecast.context import StridedContext
@@ -21,6 +30,7 @@ MANIFEST, WEIGHTS = "manifest.json", "model.safetensors"
 INPUTS_KEY = "inputs_sha256"  # in the metadata of the weights file
 
 Cell = Literal["lstm", "rnn"]
+_LONGEST_GUARD = timedelta(days=50 * 365)
 ManifestT = TypeVar("ManifestT", bound="AnyManifest")
 Moment = Annotated[AwareDatetime, Field(lt=datetime(2200, 1, 1, tzinfo=UTC))]  # nanoseconds end in 2262
 
@@ -133,7 +143,7 @@ class Manifest(Strict):
     train_until: Moment
     validation_from: Moment | None
     trained_until: Moment
-    purge_bars: int = Field(ge=1, le=10_000)
+    purge_bars: int = Field(ge=1, le=110_000)  # horizon, and the embargo of a walk-forward
     expires: Moment | None
     fill_rate: float | None
     seeds: tuple[int, ...] = Field(min_length=1)
@@ -143,6 +153,12 @@ class Manifest(Strict):
     data_sha256: str | None
     weights_sha256: str
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _check_guard(self) -> Self:
+        if self.purge_bars * self.timeframe_s > _LONGEST_GUARD.total_seconds():
+            raise ValueError(f"{self.purge_bars} purge_bars of {self.timeframe_s} s are more than fifty years")
+        return self
 
     def manifests(self) -> tuple[Manifest, ...]:
         """Itself: a manifest of one model."""
