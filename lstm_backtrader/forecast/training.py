@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 SEAM_LIMIT = 1.25
 EVALUATIONS = 20  # of the validation loss, evenly over the steps
 Progress = Callable[[int, int, int], None]
+Relabel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -121,19 +122,24 @@ class Material:
 
 
 def train(
-    candles: pd.DataFrame, config: TrainConfig | None = None, progress: Progress | None = None
+    candles: pd.DataFrame,
+    config: TrainConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    relabel: Relabel | None = None,
 ) -> LSTMForecaster:
     """Train an ensemble on the candles; the last `val_fraction` of them only stops it early.
 
     Scaler and label mean come from the train rows alone. Bit-reproducible for one seed on one machine.
-    `progress(seed, step, steps)` is called now and then, from the training threads.
+    `progress(seed, step, steps)` is called now and then, from the training threads. `relabel` replaces the labels
+    (T,), NaN where unknown, by others: the audit's control trains on shuffled ones.
     Raises `DataError` where the data are too few or too thin.
     """
     config = config or TrainConfig()
     bars = Bars.of(candles)
     specs = default_features(config.events)
     step_ns = bar_seconds(bars.open_time) * 1_000_000_000
-    material, scaler, label_mean, fill_rate = _prepare(bars, specs, config, step_ns)
+    material, scaler, label_mean, fill_rate = _prepare(bars, specs, config, step_ns, relabel)
     seeds = range(config.seed, config.seed + config.seeds)
 
     def fit_seed(seed: int) -> tuple[RecurrentNet, int]:
@@ -183,12 +189,18 @@ def train(
 
 
 def _prepare(
-    bars: Bars, specs: tuple[FeatureSpec, ...], config: TrainConfig, step_ns: int
+    bars: Bars,
+    specs: tuple[FeatureSpec, ...],
+    config: TrainConfig,
+    step_ns: int,
+    relabel: Relabel | None = None,
 ) -> tuple[Material, Scaler, float, float]:
     """Features, labels and split; everything fitted is fitted on the train rows."""
     X = make_features(bars, specs)
     rows = np.flatnonzero(np.isfinite(X).all(axis=1))
     y = scaled_return(bars, config.horizon)
+    if relabel is not None:
+        y = relabel(y)
     labelled = rows[np.isfinite(y[rows])]
     span = config.strided_context().span
     if len(labelled) < 2 * span + config.embargo:
