@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lstm_backtrader import datafeeds, strategies
+    from lstm_backtrader.auditing.subjects import audit
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.resample import replay, resample
@@ -28,6 +29,7 @@ _HOME = {
     "FuturesBroker": "lstm_backtrader.futures.broker",
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
     "TrainConfig": "lstm_backtrader.forecast.training",
+    "audit": "lstm_backtrader.auditing.subjects",
     "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
     "load_model": "lstm_backtrader.forecast.inference",
@@ -46,6 +48,7 @@ __all__ = [
     "FuturesBroker",
     "LSTMSignal",
     "TrainConfig",
+    "audit",
     "datafeeds",
     "from_module",
     "instrument",

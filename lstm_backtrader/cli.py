@@ -1,4 +1,4 @@
-"""The command `lbt`: demo, train, backtest, report. Everything heavy loads inside the command that needs it."""
+"""The command `lbt`: demo, train, backtest, report, audit. What is heavy loads inside the command that needs it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from lstm_backtrader.demo import DemoResult
+    from lstm_backtrader.forecast.findings import AuditReport
     from lstm_backtrader.forecast.inference import LSTMForecaster
     from lstm_backtrader.reporting.report import RunReport
 
@@ -203,6 +204,47 @@ def report(
     _print(_account_table(written, "equity"), f"report: {written.html}")
 
 
+@app.command()
+def audit(
+    data: Data,
+    model: Annotated[Path | None, typer.Option(help="Directory that `lbt train` wrote.")] = None,
+    funding: Funding = None,
+    mark: Mark = None,
+    strategy: Annotated[str | None, typer.Option(help="module:Class of a strategy of your own.")] = None,
+    indicator: Annotated[str | None, typer.Option(help="module:Class of an indicator of your own.")] = None,
+    feature_module: Annotated[
+        Path | None, typer.Option(help="Python file that registers features of your own.")
+    ] = None,
+    cuts: Annotated[int, typer.Option(help="Bars after which the future is cut off and disturbed.")] = 32,
+    shuffled_labels: Annotated[
+        bool, typer.Option("--shuffled-labels", help="Also train on shuffled labels, three times; takes its time.")
+    ] = False,
+) -> None:
+    """Look for look-ahead; exit code 0 only if nothing was found."""
+    from lstm_backtrader.auditing.command import Targets, audit_steps
+    from lstm_backtrader.candle_files import read_candles
+    from lstm_backtrader.forecast.audit import AuditPlan
+    from lstm_backtrader.forecast.findings import merged
+
+    targets = Targets(model, strategy, indicator, feature_module, shuffled_labels)
+    candles = read_candles(data, funding=funding, mark=mark)
+    _print_notes(data, candles)
+    steps = audit_steps(targets, candles, AuditPlan(cuts=cuts))
+    parts = []
+    with _progress() as advance:
+        for number, (_, step) in enumerate(steps):
+            advance("audit", number, len(steps))
+            parts.append(step())
+        advance("audit", len(steps), len(steps))
+    found = merged(parts)
+    _print(_audit_table(found), *map(str, found.findings))
+    if not found.is_clean:
+        count = len(found.findings)
+        _print(f"not clean: {count} finding{'s' if count > 1 else ''}")
+        raise typer.Exit(1)
+    _print("clean")
+
+
 def main() -> None:
     """Run `lbt`; a user's mistake is one line and exit code 1."""
     from lstm_backtrader.errors import LbtError
@@ -338,6 +380,15 @@ def _model_table(model: LSTMForecaster) -> Table:
     }
     for name, value in rows.items():
         table.add_row(name, value)
+    return table
+
+
+def _audit_table(report: AuditReport) -> Table:
+    table = _table("check", "of", "compared", "found", "")
+    for column in (1, 4):
+        table.columns[column].justify = "left"
+    for check in report.checks:
+        table.add_row(check.name, check.subject, f"{check.compared:,}", str(len(check.findings)), check.note)
     return table
 
 

@@ -25,22 +25,24 @@ HOMES = {
 FLOORS = {
     0: "errors candles candle_files futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
-        forecast.dataset forecast.audit forecast.manifest forecast.description forecast.step
-        forecast.cache futures.contract futures.venues futures.bar futures.leg futures.ledger
+        forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
+        forecast.description forecast.step forecast.cache
+        futures.contract futures.venues futures.bar futures.leg futures.ledger
         reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic
         datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
-        forecast.foreign forecast.foreign_net forecast.walkforward""",
+        forecast.foreign forecast.foreign_net forecast.walkforward forecast.shuffled""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account
         futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
         datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.tearsheet reporting.report""",
-    5: "session backtesting demo cli",
+    5: """session backtesting demo cli testing auditing.watching auditing.witness auditing.timing auditing.runs
+        auditing.subjects auditing.command""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
-SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "strategies", "datafeeds")
+SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "auditing", "strategies", "datafeeds")
 LISTS_OF_NAMES = {PACKAGE, *(f"{PACKAGE}.{name}" for name in SUBPACKAGES)}
 
 # A library -> the modules that may import it; "." at the end stands for a whole sub-package.
@@ -51,7 +53,7 @@ ALLOWED = {
     "pydantic": "forecast.manifest futures.venues futures.contract",
     "backtrader": """indicators. futures.commission futures.terms futures.account futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
-        datafeeds.ccxt_live strategies. session backtesting demo cli""",
+        datafeeds.ccxt_live strategies. session auditing. backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
     "quantstats": "reporting.tearsheet",
     "matplotlib": "reporting.tearsheet",

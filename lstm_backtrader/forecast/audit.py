@@ -41,7 +41,9 @@ class AuditPlan:
 
     def __post_init__(self) -> None:
         if self.cuts < 1 or self.tail < 1:
-            raise ConfigError(f"cuts {self.cuts} and tail {self.tail} must be 1 or more. The defaults are 32 and 64.")
+            raise ConfigError(
+                f"cuts {self.cuts} and tail {self.tail} must be 1 or more. The defaults are 32 and 64."
+            )
         if not self.tolerance > 0:
             raise ConfigError(f"tolerance {self.tolerance} must be above 0. The default is {EXACT:g}.")
 
@@ -108,7 +110,8 @@ def _reshaped(bars: Floats, factor: Floats, rng: np.random.Generator) -> Floats:
     below = (np.minimum(open_, close) - low)[order] * stretch[2]
     to = close + np.log(factor)
     from_ = to - body
-    return np.exp(np.stack([from_, np.maximum(from_, to) + above, np.minimum(from_, to) - below, to], axis=1))
+    shaped = [from_, np.maximum(from_, to) + above, np.minimum(from_, to) - below, to]
+    return np.asarray(np.exp(np.stack(shaped, axis=1)))
 
 
 def truncation(compute: Compute, candles: pd.DataFrame, subject: str, plan: AuditPlan, warmup: int = 1) -> Check:
@@ -155,7 +158,9 @@ def startup(compute: Compute, candles: pd.DataFrame, subject: str, plan: AuditPl
     if not lacking:
         return differences.check(subject, "")
     needed = settled(compute, candles, plan, declared)
-    would = f"needs {needed}" if needed else f"needs more than the {int(rows.min()) + 1} bars there are before a cut"
+    would = (
+        f"needs {needed}" if needed else f"needs more than the {int(rows.min()) + 1} bars there are before a cut"
+    )
     return differences.check(subject, f"from the {declared} bars it declares; it {would}")
 
 
@@ -221,7 +226,7 @@ class _Differences:
         self.compared += part.size
         self.cuts += 1
         cut = begin + len(part) - 1 if through is None else int(through)
-        for column in np.flatnonzero(differ.any(axis=0)):
+        for column in np.flatnonzero(differ.any(axis=0)).tolist():
             self.hits[column] = self.hits.get(column, 0) + 1
             with np.errstate(invalid="ignore"):
                 amount = np.abs(wanted[:, column] - part[:, column])
@@ -249,7 +254,8 @@ class _Differences:
                 str(self.full.columns[column]),
                 self.full.index[row],
                 amount,
-                f"is {_number(self.values[row, column])}, but {_number(other)} {origin}: off by {amount:.3g}{share}.",
+                f"is {_number(self.values[row, column])}, but {_number(other)} {origin}: off by {amount:.3g}"
+                f"{share}.",
             )
         for time, error in self.failures[:1]:
             yield Finding(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -35,13 +35,17 @@ _STREAMED = 200  # bars on which a stream is held against `predict`
 
 
 def audit_function(
-    function: Callable[[pd.DataFrame], object], candles: pd.DataFrame, plan: AuditPlan, warmup: int = 1
+    function: Callable[..., object],
+    candles: pd.DataFrame,
+    plan: AuditPlan,
+    params: Mapping[str, object] | None = None,
+    warmup: int = 1,
 ) -> AuditReport:
     """Truncation and perturbation of any function of candles: array, Series or table, a row for each candle."""
     name = getattr(function, "__name__", type(function).__name__)
 
     def compute(part: pd.DataFrame) -> pd.DataFrame:
-        return as_table(function(part), part.index, name)
+        return as_table(function(part, **(params or {})), part.index, name)
 
     return AuditReport(
         (truncation(compute, candles, name, plan, warmup), perturbation(compute, candles, name, plan, warmup))
@@ -61,9 +65,7 @@ def audit_features(specs: Sequence[FeatureSpec], candles: pd.DataFrame, plan: Au
         return compute
 
     everything, memory = computing(names), longest_memory(specs)
-    memories = [
-        startup(computing({name: spec}), candles, name, plan, spec.memory) for name, spec in names.items()
-    ]
+    memories = [startup(computing({name: spec}), candles, name, plan, spec.memory) for name, spec in names.items()]
     table = everything(candles)
     rows = plan.rows(len(candles), memory)
     newest = pd.DataFrame(
@@ -213,7 +215,7 @@ def judge(name: str, subject: str, found: Sequence[float], rows: int, limit: flo
     """The verdict on the correlations of all draws, by their mean."""
     mean = float(np.mean(found))
     said = ", ".join(f"{each:+.3f}" for each in found)
-    findings = ()
+    findings: tuple[Finding, ...] = ()
     if abs(mean) > limit:
         text = (
             f"correlates {mean:+.3f} with the labels on {name} although it was trained on shuffled ones ({said}; "
