@@ -37,7 +37,7 @@ def assert_no_lookahead(
 
 
 def sample_candles(bars: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Hourly candles of a synthetic market with every column there can be, and one of events, `news`."""
+    """Hourly candles of a synthetic market with every column there can be, and one of events, `news`, +1 or -1."""
     candles = synthetic_market(bars, seed=seed).candles
     rng = np.random.default_rng(seed)
     premium = 1 + rng.normal(0, 0.0005, bars)
@@ -45,6 +45,7 @@ def sample_candles(bars: int = 1000, seed: int = 0) -> pd.DataFrame:
     settles = candles.index.hour % 8 == 0  # type: ignore[attr-defined]  # a DatetimeIndex
     return candles.assign(
         **marks,
+        news=np.where(rng.random(bars) < 0.05, rng.choice([-1.0, 1.0], bars), np.nan),
         funding_rate=np.where(settles, rng.normal(1e-4, 2e-4, bars), np.nan),
         open_interest=1e6 * np.exp(np.cumsum(rng.normal(0, 0.01, bars))),
     )

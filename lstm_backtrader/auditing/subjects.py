@@ -28,7 +28,7 @@ from lstm_backtrader.indicators.models import as_forecaster
 
 Step = tuple[str, Callable[[], AuditReport]]
 
-_BEHIND_WARMUP = 1000  # bars audited besides the warm-up, where nobody asks for more
+_BEHIND_WARMUP = 2000  # bars audited besides the warm-up, where nobody asks for more
 _AROUND = 100  # bars before and after the first valid one, to see the guard at work
 
 

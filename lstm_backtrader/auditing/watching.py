@@ -27,9 +27,9 @@ class Read:
     place: str  # file:line of the code that reads
     ago: int
     wraps: bool
-    stamp: float  # Backtrader's number of the current bar
+    stamp: float  # Backtrader's number of the current bar; NaN before the first
     value: float  # what was read; NaN behind the last bar
-    now: float  # the line's value at the current bar
+    now: float  # the line's value at the current bar; NaN before the first
 
 
 @dataclass
@@ -78,12 +78,10 @@ class _Watched:
         return values
 
     def _note(self, place: str, ago: int, value: float) -> None:
-        if not 0 <= self.idx < len(self.array):
-            return  # before the first bar nothing is known that a finding could be measured by
-        stamps = self._watched_stamps
-        stamp = stamps.array[self.idx] if self.idx < len(stamps.array) else float("nan")
-        read = Read(self._watched_name, place, ago, ago <= 0, stamp, value, float(self.array[self.idx]))
-        self._watch.reads.append(read)
+        stamps, at = self._watched_stamps, self.idx
+        stamp = stamps.array[at] if 0 <= at < len(stamps.array) else float("nan")
+        now = float(self.array[at]) if 0 <= at < len(self.array) else float("nan")  # before the first bar: none
+        self._watch.reads.append(Read(self._watched_name, place, ago, ago <= 0, stamp, value, now))
 
 
 @cache

@@ -75,7 +75,8 @@ class Witness(bt.Analyzer):
     def next(self) -> None:
         strategy, fresh = self.strategy, self.placed[self.seen :]
         self.seen = len(self.placed)
-        held = [strategy.broker.getposition(data).size for data in strategy.datas]
+        # asked for a data without a bar, Backtrader's broker would value it from then on
+        held = [strategy.broker.getposition(data).size if len(data) else 0.0 for data in strategy.datas]
         actions = [len(fresh), sum(each.size for each in fresh), sum(map(_price, fresh)), self.cancels]
         self.cancels = 0
         wanted = list(held)
@@ -194,10 +195,7 @@ def _named_lines(owner: Any, deep: bool = False) -> Iterator[tuple[str, Any]]:
 
 
 def _newest(line: Any) -> float:
-    try:
-        return float(line[0])
-    except IndexError:  # nothing was delivered yet
-        return float("nan")
+    return float(line[0]) if len(line) else float("nan")
 
 
 def _price(placed: Placed) -> float:

@@ -118,15 +118,30 @@ def truncation(compute: Compute, candles: pd.DataFrame, subject: str, plan: Audi
     """Values at t from the full history must be those from the history that ends at t, over each cut's tail."""
     full = compute(candles)
     differences = _Differences("truncation", full, plan)
-    for row in plan.rows(len(full), warmup):
-        begin = max(0, int(row) + 1 - plan.tail)
+    for row in _cut_rows(plan, candles, full, warmup):
         try:
-            part = compute(candles.iloc[: row + 1])
+            part = compute(candles.iloc[: row + 1]).to_numpy()
         except (IndexError, KeyError) as error:
-            differences.add_failure(full.index[row], error)
+            differences.add_failure(candles.index[row], error)
             continue
-        differences.compare(part.to_numpy()[begin : row + 1], begin)
+        known = _known(len(part), row, candles, full)
+        begin = max(0, known - plan.tail)
+        differences.compare(part[begin:known], begin, candles.index[row])
     return differences.check(subject, "without the bars after {cut}")
+
+
+def _cut_rows(plan: AuditPlan, candles: pd.DataFrame, full: pd.DataFrame, warmup: int) -> list[int]:
+    """Candles to cut after; where a row of the table takes several candles, its warm-up does too."""
+    ratio = -(-len(candles) // max(len(full), 1))
+    return [int(row) for row in plan.rows(len(candles), warmup * ratio)]
+
+
+def _known(rows: int, row: int, candles: pd.DataFrame, full: pd.DataFrame) -> int:
+    """Rows of a table of `candles[: row + 1]` that are certain, of `rows`.
+
+    With resampled bars the last one may be there before its time, as the data end: it does not count.
+    """
+    return row + 1 if len(full) == len(candles) else max(rows - 1, 0)
 
 
 def perturbation(
@@ -136,13 +151,14 @@ def perturbation(
     full = compute(candles)
     rng = np.random.default_rng(plan.seed)
     differences = _Differences("perturbation" if reach == 0 else "label reach", full, plan)
-    for row in plan.rows(len(full), warmup + reach):
+    for row in _cut_rows(plan, candles, full, warmup + reach):
         try:
-            other = compute(disturbed(candles, int(row), rng))
+            other = compute(disturbed(candles, row, rng)).to_numpy()
+            rows = row + 1 if len(full) == len(candles) else len(compute(candles.iloc[: row + 1]))
         except (IndexError, KeyError) as error:
-            differences.add_failure(full.index[row], error)
+            differences.add_failure(candles.index[row], error)
             continue
-        differences.compare(other.to_numpy()[: row + 1 - reach], 0, through=row)
+        differences.compare(other[: _known(rows, row, candles, full) - reach], 0, candles.index[row])
     return differences.check(subject, "with other bars after {cut}")
 
 
@@ -154,7 +170,7 @@ def startup(compute: Compute, candles: pd.DataFrame, subject: str, plan: AuditPl
     lacking = False
     for row in rows:
         part = compute(candles.iloc[row + 1 - declared : row + 1]).to_numpy()[-1:]
-        lacking |= differences.compare(part, int(row))
+        lacking |= differences.compare(part, int(row), candles.index[row])
     if not lacking:
         return differences.check(subject, "")
     needed = settled(compute, candles, plan, declared)
@@ -170,12 +186,16 @@ def settled(compute: Compute, candles: pd.DataFrame, plan: AuditPlan, least: int
     Looked for by halving between `least` and the bars there are before the first of a few late cuts.
     """
     full = compute(candles)
+    if len(full) != len(candles):
+        return None  # rows of several candles each
     rows = np.unique(np.linspace(3 * len(full) // 4, len(full) - 1, 4).astype(np.int64))
 
     def is_enough(bars: int) -> bool:
         differences = _Differences("start-up", full, plan)
         return not any(
-            differences.compare(compute(candles.iloc[row + 1 - bars : row + 1]).to_numpy()[-1:], int(row))
+            differences.compare(
+                compute(candles.iloc[row + 1 - bars : row + 1]).to_numpy()[-1:], int(row), candles.index[row]
+            )
             for row in rows
         )
 
@@ -191,7 +211,10 @@ def settled(compute: Compute, candles: pd.DataFrame, plan: AuditPlan, least: int
 def same(check: str, subject: str, wanted: pd.DataFrame, got: pd.DataFrame, plan: AuditPlan, where: str) -> Check:
     """Two tables of the same rows must be equal; `where` says what the second one comes from."""
     differences = _Differences(check, wanted, plan)
-    differences.compare(got.reindex(index=wanted.index, columns=wanted.columns).to_numpy(), 0)
+    values = np.full(wanted.shape, np.nan)
+    rows = min(len(wanted), len(got))
+    values[:rows] = got[wanted.columns].to_numpy()[:rows]
+    differences.compare(values, 0)
     return differences.check(subject, where)
 
 
@@ -209,14 +232,14 @@ class _Differences:
         self.spread[some] = np.nanstd(known[:, some], axis=0)
         self.compared = 0
         self.cuts = 0
-        self.worst: dict[int, tuple[float, int, float, int]] = {}  # column: amount, row, other value, cut
+        self.worst: dict[int, tuple[float, int, float, object]] = {}  # column: amount, row, other value, cut
         self.hits: dict[int, int] = {}
         self.failures: list[tuple[pd.Timestamp, Exception]] = []
 
-    def compare(self, part: Floats, begin: int, through: int | None = None) -> bool:
+    def compare(self, part: Floats, begin: int, cut: object = None) -> bool:
         """Rows `part` (n, N) against those of the full table from `begin` on; whether they differ anywhere.
 
-        `through`: the last bar both have seen alike, where that is not the last row compared.
+        `cut`: open of the last bar both have seen alike, for the words of a finding.
         """
         wanted = self.values[begin : begin + len(part)]
         size = np.fmax(np.abs(wanted), np.abs(part))
@@ -225,7 +248,6 @@ class _Differences:
         differ = ~(near | (wanted == part) | (np.isnan(wanted) & np.isnan(part)))
         self.compared += part.size
         self.cuts += 1
-        cut = begin + len(part) - 1 if through is None else int(through)
         for column in np.flatnonzero(differ.any(axis=0)).tolist():
             self.hits[column] = self.hits.get(column, 0) + 1
             with np.errstate(invalid="ignore"):
@@ -247,7 +269,7 @@ class _Differences:
 
     def _findings(self, where: str) -> Iterable[Finding]:
         for column, (amount, row, other, cut) in sorted(self.worst.items()):
-            origin = where.format(cut=_show(self.full.index[cut]))
+            origin = where.format(cut=_show(cut))
             share = f" ({self.hits[column]} of {self.cuts} times)" if self.cuts > 1 else ""
             yield Finding(
                 self.name,

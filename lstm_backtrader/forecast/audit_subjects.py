@@ -150,6 +150,7 @@ def audit_forecaster(forecaster: Forecaster, candles: pd.DataFrame, plan: AuditP
     def compute(part: pd.DataFrame) -> pd.DataFrame:
         return forecaster.predict(part)[columns].astype(np.float64)
 
+    seam = getattr(forecaster, "seam", None)
     first = max(forecaster.warmup - 1, len(candles) - _STREAMED)
     stream, bars = forecaster.stream(), Bars.of(candles)
     said = [stream.update(bars.part(0, row + 1).last) for row in range(first, len(bars))]
@@ -159,7 +160,10 @@ def audit_forecaster(forecaster: Forecaster, candles: pd.DataFrame, plan: AuditP
             truncation(compute, candles, name, plan, forecaster.warmup),
             perturbation(compute, candles, name, plan, forecaster.warmup),
             startup(compute, candles, name, plan, forecaster.warmup),
-            same("stream", name, compute(candles).iloc[first:], streamed, plan, "bar by bar, as live"),
+            dataclasses.replace(
+                same("stream", name, compute(candles).iloc[first:], streamed, plan, "bar by bar, as live"),
+                note=f"seam {seam:.2f} (1 is none)" if seam is not None else "",
+            ),
         )
     )
 
