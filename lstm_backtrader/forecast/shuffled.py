@@ -37,11 +37,11 @@ def audit_training(model: DescribedModel, candles: pd.DataFrame, draws: int = 3,
             f"{model.manifest.train_from:%Y-%m-%d} to {model.manifest.trained_until:%Y-%m-%d}. Give those bars too."
         )
     validations: list[tuple[float, int]] = []
+    fresh = np.random.default_rng(seed).integers(0, 2**31, draws)  # not the model's: each draw another net
 
     def pipeline(labels: Floats) -> Floats:
-        net = train(
-            learned, replace(config, seed=config.seed + len(validations)), relabel=lambda y: labels[: len(y)]
-        )
+        told = replace(config, seed=int(fresh[len(validations)]))
+        net = train(learned, told, relabel=lambda y: labels[: len(y)])
         found = net.manifest.validation
         validations.append((found.ic or 0.0, found.bars))
         return net.predict(candles)["forecast"].to_numpy(np.float64)
