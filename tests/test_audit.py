@@ -35,7 +35,7 @@ def test_a_finding_names_line_bar_and_amount(candles_of):
     assert perturbed.name == "<lambda>"
     row = candles.index.get_loc(perturbed.time)
     assert f"is {candles['close'].iloc[row + 1]:.6g}, but" in perturbed.text
-    assert f"off by {perturbed.amount:.3g} (8 of 8 times)" in perturbed.text
+    assert f"off by {perturbed.amount:.4g} (8 of 8 times)" in perturbed.text
     assert str(perturbed).startswith(f"perturbation: <lambda> at {perturbed.time:%Y-%m-%d %H:%M} is ")
 
 

@@ -1,7 +1,9 @@
 """The audit of models: label, split, forecasts, guard, training on shuffled labels, and `lbt audit` itself."""
 
 import dataclasses
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -148,7 +150,7 @@ def test_training_that_is_stopped_by_the_labels_it_is_judged_by_is_found(labelle
         candidates = rng.normal(size=(1000, len(labels)))
         return max(candidates, key=lambda each: np.nansum(each[unseen] * labels[unseen]))
 
-    check = shuffled_labels(stopped_by_the_truth, labels, unseen, horizon=4, draws=12)
+    check = shuffled_labels(stopped_by_the_truth, labels, unseen, horizon=4, draws=36)
     assert not check.is_clean
     assert "training sees what it is judged by" in check.findings[0].text
 
@@ -236,3 +238,16 @@ def test_a_file_without_features_is_refused(tmp_path, candles):
     ):
         with pytest.raises(ConfigError, match=message):
             audit_steps(Targets(feature_module=path), candles, QUICK)
+
+
+# --- docs ---------------------------------------------------------------------------------------------------
+
+
+def test_the_example_of_the_docs_runs():
+    import backtrader as bt
+
+    page = (Path(__file__).parents[1] / "docs" / "audit.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    scope = {"Trend": bt.ind.EMA}
+    exec(example, scope)
+    scope["test_my_trend_does_not_look_ahead"]()

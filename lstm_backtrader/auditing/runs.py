@@ -153,7 +153,7 @@ def _read_finding(reads: list[Read]) -> Finding:
     time = pd.Timestamp(bt.num2date(worst.stamp)).round("s").tz_localize("UTC") if known else None
     text = (
         f"{when}, in {worst.place}: {worst.value:.6g}, where {worst.now:.6g} is current: off by "
-        f"{amount(worst):.3g} ({len(reads)} times)."
+        f"{amount(worst):.4g} ({len(reads)} times)."
     )
     return Finding("reads", f"{worst.line}[{worst.ago}]", time, amount(worst), text)
 

@@ -200,4 +200,5 @@ def _newest(line: Any) -> float:
 
 def _price(placed: Placed) -> float:
     created = placed.order.created
-    return float(sum(value for value in (created.price, created.pricelimit, created.trailamount) if value))
+    limit = created.pricelimit if created.pricelimit != created.price else None  # Backtrader's default
+    return float(sum(value for value in (created.price, limit, created.trailamount) if value))

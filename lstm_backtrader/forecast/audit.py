@@ -175,7 +175,7 @@ def startup(compute: Compute, candles: pd.DataFrame, subject: str, plan: AuditPl
         return differences.check(subject, "")
     needed = settled(compute, candles, plan, declared)
     would = (
-        f"needs {needed}" if needed else f"needs more than the {int(rows.min()) + 1} bars there are before a cut"
+        f"needs {needed}" if needed else f"needs more than the {int(rows.min()) + 1} before a cut, or later ones"
     )
     return differences.check(subject, f"from the {declared} bars it declares; it {would}")
 
@@ -276,7 +276,7 @@ class _Differences:
                 str(self.full.columns[column]),
                 self.full.index[row],
                 amount,
-                f"is {_number(self.values[row, column])}, but {_number(other)} {origin}: off by {amount:.3g}"
+                f"is {_number(self.values[row, column])}, but {_number(other)} {origin}: off by {amount:.4g}"
                 f"{share}.",
             )
         for time, error in self.failures[:1]:
