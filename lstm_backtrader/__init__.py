@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lstm_backtrader import datafeeds, strategies
+    from lstm_backtrader.auditing.subjects import audit
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.resample import replay, resample
@@ -35,6 +36,7 @@ _HOME = {
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
     "TrainConfig": "lstm_backtrader.forecast.train_config",
     "WalkForwardConfig": "lstm_backtrader.forecast.folds",
+    "audit": "lstm_backtrader.auditing.subjects",
     "find_contract": "lstm_backtrader.futures.venues",
     "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
@@ -57,6 +59,7 @@ __all__ = [
     "LSTMSignal",
     "TrainConfig",
     "WalkForwardConfig",
+    "audit",
     "datafeeds",
     "find_contract",
     "from_module",

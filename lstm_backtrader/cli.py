@@ -14,6 +14,7 @@ import typer
 from lstm_backtrader import options as o
 from lstm_backtrader.terminal import (
     account_table,
+    audit_table,
     demo_table,
     fits,
     folds_table,
@@ -364,6 +365,47 @@ def venues(
         *(f"{market.name} ({market.id}), not offered: {market.reason}" for market in markets if not market.contract)
     )
     show("In Python: lbt.find_contract('venue:symbol'); of any other market lbt.Contract.from_ccxt(market, tiers).")
+
+
+@app.command()
+def audit(
+    data: o.Data,
+    model: Annotated[Path | None, typer.Option(help="Directory that `lbt train` wrote.")] = None,
+    funding: o.Funding = None,
+    mark: o.Mark = None,
+    strategy: Annotated[str | None, typer.Option(help="module:Class of a strategy of your own.")] = None,
+    indicator: Annotated[str | None, typer.Option(help="module:Class of an indicator of your own.")] = None,
+    feature_module: Annotated[
+        Path | None, typer.Option(help="Python file that registers features of your own.")
+    ] = None,
+    cuts: Annotated[int, typer.Option(help="Bars after which the future is cut off and disturbed.")] = 32,
+    shuffled_labels: Annotated[
+        bool, typer.Option("--shuffled-labels", help="Also train on shuffled labels, three times; takes its time.")
+    ] = False,
+) -> None:
+    """Look for look-ahead; exit code 0 only if nothing was found."""
+    from lstm_backtrader.auditing.command import Targets, audit_steps
+    from lstm_backtrader.candle_files import read_candles
+    from lstm_backtrader.forecast.audit import AuditPlan
+    from lstm_backtrader.forecast.findings import merged
+
+    targets = Targets(model, strategy, indicator, feature_module, shuffled_labels)
+    candles = read_candles(data, funding=funding, mark=mark)
+    show_notes(data, candles)
+    steps = audit_steps(targets, candles, AuditPlan(cuts=cuts))
+    parts = []
+    with progress_bars() as advance:
+        for number, (_, step) in enumerate(steps):
+            advance("audit", number, len(steps))
+            parts.append(step())
+        advance("audit", len(steps), len(steps))
+    found = merged(parts)
+    show(audit_table(found), *map(str, found.findings))
+    if not found.is_clean:
+        count = len(found.findings)
+        show(f"not clean: {count} finding{'s' if count > 1 else ''}")
+        raise typer.Exit(1)
+    show("clean")
 
 
 def main() -> None:

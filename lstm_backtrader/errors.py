@@ -8,6 +8,7 @@
     │   └── TimeframeError     the bars are longer or shorter than those the model was trained on
     ├── ConfigError        an option or parameter is outside its range
     │   └── LeverageError      leverage, margin or stop that the contract does not allow
+    ├── LookAheadError     the audit found something that knows the future
     └── ReportError        the returns cannot be turned into a report
 """
 
@@ -36,6 +37,10 @@ class ConfigError(LbtError, ValueError):
 
 class LeverageError(ConfigError):
     """A leverage, margin or stop that the contract does not allow."""
+
+
+class LookAheadError(LbtError, AssertionError):
+    """The audit has findings: something knows more than its bars can tell. A failure, and so named, in a test."""
 
 
 class ReportError(LbtError, ValueError):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from lstm_backtrader.demo import DemoResult
+    from lstm_backtrader.forecast.findings import AuditReport
     from lstm_backtrader.forecast.inference import LSTMForecaster
     from lstm_backtrader.reporting.report import RunReport
 
@@ -85,6 +86,16 @@ def _table(*headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number == 0 else "right")
+    return table
+
+
+def audit_table(report: AuditReport) -> Table:
+    """A row a check: how much was compared, and how much was found."""
+    table = _table("check", "of", "compared", "found", "")
+    for column in (1, 4):
+        table.columns[column].justify = "left"
+    for check in report.checks:
+        table.add_row(check.name, check.subject, f"{check.compared:,}", str(len(check.findings)), check.note)
     return table
 
 

@@ -504,3 +504,97 @@ def test_the_defaults_of_the_account_are_those_of_python(command):
     typed = {name: given.default for name, given in inspect.signature(command).parameters.items()}
     for each in dataclasses.fields(BacktestConfig):
         assert typed.get(each.name, each.default) == each.default, each.name
+
+
+# --- audit --------------------------------------------------------------------------------------------------
+
+OWN_FEATURES = """
+import numpy as np
+from lstm_backtrader.forecast.features import feature
+
+@feature(memory=lambda: 2)
+def tomorrows_return(bars):
+    close = bars["close"]
+    out = np.full(len(bars), np.nan)
+    out[:-1] = close[1:] / close[:-1] - 1   # shift(-1)
+    return out
+
+@feature(memory=lambda span: span + 1)
+def momentum(bars, span=5):
+    out = np.full(len(bars), np.nan)
+    out[span:] = bars["close"][span:] / bars["close"][:-span] - 1
+    return out
+"""
+
+OWN_STRATEGY = """
+import backtrader as bt
+
+class Peeks(bt.Strategy):
+    def next(self):
+        if self.data.close[1] > self.data.close[0] and not self.position:
+            self.buy()
+        elif self.position:
+            self.close()
+"""
+
+
+@pytest.fixture
+def own_code(tmp_path, monkeypatch):
+    """A folder with code of the user's own, as the working directory."""
+    from lstm_backtrader.forecast.features import FEATURES
+
+    (tmp_path / "own_features.py").write_text(OWN_FEATURES)
+    (tmp_path / "own_strategy.py").write_text(OWN_STRATEGY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    before = set(FEATURES)
+    yield tmp_path
+    for name in FEATURES.keys() - before:
+        del FEATURES[name]
+
+
+def test_the_audit_of_a_model_is_clean_and_ends_with_0(lbt, files, tiny_artefact):
+    # when
+    outcome = lbt("audit", "--data", files["candles"], "--model", tiny_artefact, "--cuts", 4)
+
+    # then
+    assert outcome.code == 0, outcome.out + outcome.err
+    assert outcome.out.rstrip().endswith("clean")
+    assert "not clean" not in outcome.out
+    for check in (
+        "truncation",
+        "perturbation",
+        "start-up",
+        "newest row",
+        "label reach",
+        "split",
+        "stream",
+        "modes",
+    ):
+        assert re.search(rf"^ ?{check} .* 0 ", outcome.out, re.MULTILINE), check
+
+
+def test_a_feature_of_the_users_own_that_looks_ahead_is_named_with_line_bar_and_amount(lbt, files, own_code):
+    # when
+    outcome = lbt("audit", "--data", files["candles"], "--feature-module", "own_features.py", "--cuts", 4)
+
+    # then
+    assert outcome.code == 1
+    named = r"truncation: tomorrows_return\(\) at 2020-\d\d-\d\d \d\d:00 is -?[\d.e-]+, but not there without"
+    assert re.search(named + r" .*: off by [\d.e-]+ \(4 of 4 times\)", outcome.out)
+    assert "momentum" not in outcome.out
+    assert "not clean: " in outcome.out
+
+
+def test_a_strategy_of_the_users_own_that_reads_tomorrow_is_named_with_line_bar_and_amount(lbt, files, own_code):
+    # when
+    outcome = lbt("audit", "--data", files["candles"], "--strategy", "own_strategy:Peeks", "--cuts", 2)
+
+    # then
+    assert outcome.code == 1
+    read = r"reads: close\[1\] at 2020-\d\d-\d\d \d\d:00 is read 1 bar before it is known, in own_strategy.py:6: "
+    assert re.search(read + r"[\d.]+, where [\d.]+ is current: off by [\d.]+ \(2000 times\)", outcome.out)
+
+
+def test_an_audit_of_nothing_is_refused(lbt, files):
+    assert "nothing to audit" in error_line(lbt("audit", "--data", files["candles"]))

@@ -25,15 +25,14 @@ HOMES = {
 FLOORS = {
     0: "errors candles candle_files futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
-        forecast.dataset forecast.audit forecast.manifest forecast.description forecast.step
-        forecast.cache forecast.function_code forecast.history forecast.train_config forecast.material
-        forecast.schedule forecast.folds futures.contract futures.ccxt_markets futures.venue_files
-        futures.venues futures.bar futures.leg futures.ledger
-        reporting.metrics reporting.significance reporting.fold_figures reporting.tradebook
-        reporting.equity_files datafeeds.synthetic datafeeds.grouping""",
+        forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
+        forecast.description forecast.step forecast.cache forecast.function_code forecast.history
+        forecast.train_config forecast.material forecast.schedule forecast.folds
+        futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
+        futures.leg futures.ledger reporting.metrics reporting.significance reporting.fold_figures
+        reporting.tradebook reporting.equity_files datafeeds.synthetic datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
-        forecast.scheduled
-        forecast.foreign forecast.foreign_net forecast.walkforward""",
+        forecast.scheduled forecast.foreign forecast.foreign_net forecast.walkforward forecast.shuffled""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.matching futures.coverage futures.finer
         futures.playing futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames
@@ -41,10 +40,11 @@ FLOORS = {
         datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.learning reporting.tearsheet reporting.report""",
-    5: "session backtesting demo venue_tables options config_file terminal cli",
+    5: """session backtesting demo venue_tables options config_file terminal cli testing auditing.watching
+        auditing.witness auditing.timing auditing.runs auditing.subjects auditing.command""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
-SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "strategies", "datafeeds")
+SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "auditing", "strategies", "datafeeds")
 LISTS_OF_NAMES = {PACKAGE, *(f"{PACKAGE}.{name}" for name in SUBPACKAGES)}
 
 # A library -> the modules that may import it; "." at the end stands for a whole sub-package.
@@ -57,7 +57,7 @@ ALLOWED = {
     "backtrader": """indicators. futures.commission futures.terms futures.account futures.matching futures.playing
         futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
-        datafeeds.ccxt_live strategies. session backtesting demo cli""",
+        datafeeds.ccxt_live strategies. session auditing. backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
     "quantstats": "reporting.tearsheet",
     "matplotlib": "reporting.tearsheet",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from lstm_backtrader.forecast.dataset import Crops, Scaler, Split, purged_split
 from lstm_backtrader.forecast.features import FeatureSpec, default_features, make_features, volume_spikes
 from lstm_backtrader.forecast.labels import scaled_return
 from lstm_backtrader.forecast.train_config import TrainConfig
+
+Relabel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,11 @@ class Material:
         return _rows(self.slots, begin, end)
 
 
-def prepare(candles: pd.DataFrame, config: TrainConfig) -> Material:
+def prepare(candles: pd.DataFrame, config: TrainConfig, relabel: Relabel | None = None) -> Material:
     """Features, labels and split; everything fitted is fitted on the train rows.
 
-    Raises `DataError`, and `TimeframeError` where bars stand off the clock.
+    `relabel` replaces the labels (T,) by others. Raises `DataError`, and `TimeframeError` where bars stand off the
+    clock.
     """
     bars = Bars.of(candles)
     specs = default_features(config.events)
@@ -51,6 +55,8 @@ def prepare(candles: pd.DataFrame, config: TrainConfig) -> Material:
     X = make_features(bars, specs)
     rows = np.flatnonzero(np.isfinite(X).all(axis=1))
     y = scaled_return(bars, config.horizon)
+    if relabel is not None:
+        y = relabel(y)
     labelled = rows[np.isfinite(y[rows])]
     context = config.strided_context()
     if len(labelled) < 2 * context.span + config.embargo:

@@ -30,7 +30,7 @@ from lstm_backtrader.forecast.manifest import (
     ScalerEntry,
     ValidationEntry,
 )
-from lstm_backtrader.forecast.material import Material, prepare
+from lstm_backtrader.forecast.material import Material, Relabel, prepare
 from lstm_backtrader.forecast.network import RecurrentNet, one_thread, repeatable
 from lstm_backtrader.forecast.quality import correlation, seam
 from lstm_backtrader.forecast.strided import strided_forecast
@@ -58,16 +58,18 @@ def train(
     progress: Progress | None = None,
     *,
     device: Device = "auto",
+    relabel: Relabel | None = None,
 ) -> LSTMForecaster:
     """Train an ensemble on the candles; the last `val_fraction` of them only stops it early.
 
     Scaler and label mean come from the train rows alone. Bit-reproducible for one seed on one machine.
     `progress(seed, step, steps)` is called now and then, from the training threads. `device`: "auto" takes a GPU
-    where there is one. Raises `DataError` where the data are too few or too thin, `TimeframeError` where bars
+    where there is one. `relabel` replaces the labels (T,), NaN where unknown, by others: the audit's control
+    trains on shuffled ones. Raises `DataError` where the data are too few or too thin, `TimeframeError` where bars
     stand off the clock.
     """
     config, place = config or TrainConfig(), find_device(device)
-    material = prepare(candles, config)
+    material = prepare(candles, config, relabel)
 
     def fit_seed(seed: int) -> FittedNet:
         return fit_net(material, config, seed, place, progress)

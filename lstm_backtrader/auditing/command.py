@@ -1,0 +1,112 @@
+"""What `lbt audit` looks at: a model, and code of the user's own found by name or file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import backtrader as bt
+import pandas as pd
+
+from lstm_backtrader.auditing.subjects import Step, audit, model_steps, spec_of, uncached, window_of
+from lstm_backtrader.errors import ConfigError
+from lstm_backtrader.forecast.audit import AuditPlan
+from lstm_backtrader.forecast.audit_subjects import audit_features
+from lstm_backtrader.forecast.description import DescribedModel
+from lstm_backtrader.forecast.features import FEATURES, FeatureSpec, longest_memory
+from lstm_backtrader.forecast.findings import AuditReport
+from lstm_backtrader.forecast.protocol import Forecaster
+from lstm_backtrader.indicators.models import as_forecaster
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What `lbt audit` is to look at: a model's directory and code of the user's own."""
+
+    model: Path | None = None
+    strategy: str | None = None  # module:Class
+    indicator: str | None = None
+    feature_module: Path | None = None
+    shuffled_labels: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.model or self.strategy or self.indicator or self.feature_module):
+            raise ConfigError("nothing to audit. Give --model, --strategy, --indicator or --feature-module.")
+        if self.shuffled_labels and not self.model:
+            raise ConfigError("--shuffled-labels trains as a model was trained. Give its --model.")
+
+
+def audit_steps(targets: Targets, candles: pd.DataFrame, plan: AuditPlan) -> list[Step]:
+    """The parts of the audit of all targets, in order; a strategy or indicator with a parameter `model` gets it."""
+    steps: list[Step] = []
+    own = load_features(targets.feature_module) if targets.feature_module else []  # a manifest may name them
+    model = as_forecaster(targets.model) if targets.model else None
+    window = window_of(candles, model.warmup if model else 0)
+    if own:
+        longest = window_of(candles, longest_memory(own))
+        steps.append(("own features", lambda: audit_features(own, longest, plan)))
+    if model:
+        steps += model_steps(model, candles, plan)
+    for place, kind in ((targets.indicator, bt.Indicator), (targets.strategy, bt.Strategy)):
+        if place:
+            steps.append((place, _own_class(load_class(place, kind), model, window, plan)))
+    if targets.shuffled_labels:
+        if not isinstance(model, DescribedModel):
+            raise ConfigError(
+                f"--shuffled-labels repeats one training, and {targets.model} is none of `lbt train`. "
+                "Audit a model of one training with it."
+            )
+        described = model
+
+        def shuffled() -> AuditReport:
+            from lstm_backtrader.forecast.shuffled import audit_training  # loads torch
+
+            return audit_training(described, candles)
+
+        steps.append(("shuffled labels", shuffled))
+    return steps
+
+
+def _own_class(
+    subject: Any, model: Forecaster | None, candles: pd.DataFrame, plan: AuditPlan
+) -> Callable[[], AuditReport]:
+    params = {"model": uncached(model)} if model and "model" in subject.params._getkeys() else {}
+    return lambda: audit(subject, candles, params, plan=plan)
+
+
+def load_class(place: str, kind: type) -> Any:
+    """The class at ``module:Class``, the working directory included; `ConfigError` where there is none."""
+    module_name, _, name = place.partition(":")
+    word = "strategy" if kind is bt.Strategy else "indicator"
+    if not name:
+        raise ConfigError(f"--{word} {place} names no class. Write module:Class, as in my_package.trend:Trend.")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module_name), name, None)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"--{word} {place}: {error}. Run the command where it can be imported from.") from error
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise ConfigError(f"--{word} {place}: {module_name} has no class {name} that is a Backtrader {word}.")
+    return found
+
+
+def load_features(path: Path) -> list[FeatureSpec]:
+    """The features that a Python file registers, with the defaults of their functions."""
+    before = dict(FEATURES)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ConfigError(f"--feature-module {path} is no Python file. Give the file that registers your features.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    fresh = [name for name, feature in FEATURES.items() if before.get(name) is not feature]
+    if not fresh:
+        raise ConfigError(f"--feature-module {path} registers no feature. Decorate its functions with `feature`.")
+    return [spec_of(name) for name in fresh]
