@@ -127,6 +127,32 @@ def test_dates_zones_and_filters_work_as_in_pandas_data(candles, params, mode):
     assert_same_run(ours, run(pandas_data(candles, **params), **MODES[mode]))
 
 
+@pytest.mark.parametrize("add", ["adddata", "resampledata", "replaydata"])
+@pytest.mark.parametrize("mode", MODES)
+def test_ticks_are_those_of_pandas_data_at_every_step(candles, add, mode):
+    class Ticks(bt.Strategy):
+        def __init__(self):
+            self.seen = []
+
+        def prenext(self):
+            self.seen.append({name: value for name, value in vars(self.data).items() if name.startswith("tick_")})
+
+        next = prenext
+
+    def ticks_of(kind, **hours):
+        engine = bt.Cerebro(stdstats=False, **MODES[mode])
+        four_hours = {"timeframe": bt.TimeFrame.Minutes, "compression": 240}
+        getattr(engine, add)(kind(candles, **hours), **({} if add == "adddata" else four_hours))
+        engine.addstrategy(Ticks)
+        return pd.DataFrame(engine.run()[0].seen)
+
+    ours = ticks_of(CandleFeed)
+    theirs = ticks_of(pandas_data, timeframe=bt.TimeFrame.Minutes, compression=60)
+    pd.testing.assert_frame_equal(ours, theirs[ours.columns], check_exact=True, check_dtype=False)
+    assert set(ours) == set(theirs) == {f"tick_{name}" for name in STANDARD if name != "datetime"} | {"tick_last"}
+    assert len(ours) > 20
+
+
 @pytest.mark.parametrize("add", ["resampledata", "replaydata"])
 def test_resampling_and_replay_work_as_in_pandas_data(candles, add):
     hours = {"timeframe": bt.TimeFrame.Minutes, "compression": 60}
