@@ -193,7 +193,7 @@ def test_trading_on_the_close_enters_at_it_and_stops_at_the_next_gap():
 
 
 def test_a_trailing_stop_follows_the_high():
-    """backtrader2/backtrader, issue 98: from 100 by 10, a bar of 100 108 95 105 brings 98, where its close brought 95."""
+    """backtrader2/backtrader, issue 98: 10 below a bar of 100 108 95 105 is 98, where its close brought 95."""
     run = steps_on([(100,) * 4, (100,) * 4, (100, 108, 95, 105)], {0: enter(1), 1: trailing(1, 10.0, points=True)})
 
     (order,) = run.broker.get_orders_open()
@@ -221,7 +221,7 @@ def crash(terms, size, entry, bottom):
 
 
 def test_an_inverse_account_keeps_what_a_crash_leaves_it():
-    """nautilus_trader, tests/unit_tests/backtest/test_liquidation_engine.py: 10,000 contracts from 40,000 to 20,000.
+    """nautilus_trader, tests/unit_tests/backtest/test_liquidation_engine.py: 10,000 contracts lose half the price.
 
     Its requirement of 8.75e-05 is ours divided by the leverage of 10, which no venue does.
     """
@@ -255,7 +255,7 @@ def test_250_times_what_an_account_holds_is_refused_before_it_can_be_liquidated(
     ("size", "entry", "liquidation", "beyond"), [(250.0, 80.0, 40.32, 30.0), (-2000.0, 10.0, 14.96, 20.0)]
 )
 def test_a_venue_that_keeps_the_margin_leaves_nothing_of_it(size, entry, liquidation, beyond):
-    """jesse, TestLiquidationInIsolatedModeFor...: 2x of 10,000 at 0.4 % of the entry notional, bankruptcy as the fill."""
+    """jesse, TestLiquidationInIsolatedModeFor...: 2x of 10,000, 0.4 % of the entry notional, nothing is left."""
     terms = Terms(leverage=2.0, tiers=((0.0, 0.004),), is_on_entry=True, forfeits=True, **FREE)
     opened = play(terms, [table_of([(entry,) * 4] * 2)], {0: [Ticket(size)]})
 
