@@ -18,7 +18,7 @@ from lstm_backtrader.forecast.features import default_features, make_features
 from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.manifest import FeatureEntry, Manifest, ScaledReturn, ScalerEntry, ValidationEntry
 from lstm_backtrader.forecast.network import RecurrentNet
-from lstm_backtrader.forecast.training import TrainConfig
+from lstm_backtrader.forecast.train_config import TrainConfig
 
 _DEFAULT = TrainConfig()
 

@@ -24,7 +24,8 @@ from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.labels import scaled_return
 from lstm_backtrader.forecast.network import one_thread
 from lstm_backtrader.forecast.quality import correlation
-from lstm_backtrader.forecast.training import EVALUATIONS, TrainConfig, train
+from lstm_backtrader.forecast.train_config import EVALUATIONS, TrainConfig
+from lstm_backtrader.forecast.training import train
 
 Floats = NDArray[np.float32]
 

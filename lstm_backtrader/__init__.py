@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.resample import replay, resample
+    from lstm_backtrader.forecast.folds import WalkForwardConfig
     from lstm_backtrader.forecast.foreign import from_module
     from lstm_backtrader.forecast.inference import load_model
-    from lstm_backtrader.forecast.training import TrainConfig, train
+    from lstm_backtrader.forecast.train_config import TrainConfig
+    from lstm_backtrader.forecast.training import train
+    from lstm_backtrader.forecast.walkforward import walk_forward
     from lstm_backtrader.futures.broker import FuturesBroker
     from lstm_backtrader.futures.contract import Contract
     from lstm_backtrader.futures.venues import find_contract
@@ -30,7 +33,8 @@ _HOME = {
     "Contract": "lstm_backtrader.futures.contract",
     "FuturesBroker": "lstm_backtrader.futures.broker",
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
-    "TrainConfig": "lstm_backtrader.forecast.training",
+    "TrainConfig": "lstm_backtrader.forecast.train_config",
+    "WalkForwardConfig": "lstm_backtrader.forecast.folds",
     "find_contract": "lstm_backtrader.futures.venues",
     "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
@@ -42,6 +46,7 @@ _HOME = {
     "resample": "lstm_backtrader.datafeeds.resample",
     "run": "lstm_backtrader.session",
     "train": "lstm_backtrader.forecast.training",
+    "walk_forward": "lstm_backtrader.forecast.walkforward",
 }
 _SUBPACKAGES = ("datafeeds", "strategies")
 
@@ -51,6 +56,7 @@ __all__ = [
     "FuturesBroker",
     "LSTMSignal",
     "TrainConfig",
+    "WalkForwardConfig",
     "datafeeds",
     "find_contract",
     "from_module",
@@ -64,6 +70,7 @@ __all__ = [
     "run",
     "strategies",
     "train",
+    "walk_forward",
 ]
 
 

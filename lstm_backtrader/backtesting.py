@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +22,9 @@ from lstm_backtrader.futures.bar import Intrabar
 from lstm_backtrader.futures.broker import FuturesBroker, as_contract
 from lstm_backtrader.futures.contract import Contract
 from lstm_backtrader.indicators.models import as_forecaster
-from lstm_backtrader.reporting.recorder import RunRecorder
+from lstm_backtrader.reporting.fold_figures import FoldTable, fold_table
+from lstm_backtrader.reporting.learning import curves_section, folds_section
+from lstm_backtrader.reporting.recorder import RunRecorder, run_record
 from lstm_backtrader.reporting.report import RunReport, report
 from lstm_backtrader.session import run
 from lstm_backtrader.strategies.baselines import BuyAndHold, SmaCross
@@ -167,9 +169,31 @@ def backtest(
     if bars_before >= _SLOWEST_BASELINE - 1:
         baselines[f"SMA cross {config.leverage:g}x"] = account(SmaCross)
     parameters = {"model": getattr(forecaster, "name", type(forecaster).__name__), **asdict(config)}
+    table = _folds(forecaster, traded, {f"LSTM {config.leverage:g}x": results, **baselines})
+    sections = [] if table is None else [folds_section(table)]
     return report(
-        results, out, title=title, baselines=baselines, bounds=bounds, parameters=parameters, inputs=inputs
+        results,
+        out,
+        title=title,
+        baselines=baselines,
+        bounds=bounds,
+        parameters=parameters,
+        inputs=inputs,
+        sections=[*sections, curves_section(getattr(forecaster, "history", ()))],
+        details={} if table is None else {"walk_forward": table.document()},
     )
+
+
+def _folds(forecaster: Forecaster, traded: pd.DataFrame, accounts: Mapping[str, object]) -> FoldTable | None:
+    """Of a schedule of models: the figures of each; the first account is the one the forecasts were traded on."""
+    begins = getattr(forecaster, "begins", None)
+    horizon = getattr(forecaster, "horizon", None)
+    if begins is None or horizon is None:
+        return None
+    records = {name: run_record(results) for name, results in accounts.items()}
+    equities = {name: (record.totals.start_equity, record.equity["equity"]) for name, record in records.items()}
+    forecast = next(iter(records.values())).equity["forecast"]
+    return fold_table(begins, horizon, traded, forecast, equities)
 
 
 def file_sha256(path: str | Path) -> str:

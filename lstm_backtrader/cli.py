@@ -1,4 +1,4 @@
-"""The command `lbt`: demo, train, backtest, report, venues. Everything heavy loads inside the command in need."""
+"""The command `lbt`: what a user types. Everything heavy loads inside the command that needs it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from lstm_backtrader import options as o
+from lstm_backtrader.terminal import (
+    account_table,
+    demo_table,
+    fits,
+    folds_table,
+    model_table,
+    progress_bars,
+    show,
+    show_notes,
+    show_whole,
+)
+
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
 
-    from lstm_backtrader.demo import DemoResult
-    from lstm_backtrader.forecast.inference import LSTMForecaster
-    from lstm_backtrader.reporting.report import RunReport
+    from lstm_backtrader.backtesting import BacktestConfig
+    from lstm_backtrader.forecast.train_config import TrainConfig
 
 app = typer.Typer(
     help="LSTM forecasts, a crypto-futures account and an honest report for Backtrader.",
@@ -27,12 +38,27 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_DAY = ["%Y-%m-%d"]
 _DISCLAIMER = "A simulation on past data; it promises nothing about the future."
 
-Data = Annotated[Path, typer.Option(help="Candles: Parquet, CSV or feather.", show_default=False)]
-Funding = Annotated[Path | None, typer.Option(help="Funding rates: a time column and funding_rate.")]
-Mark = Annotated[Path | None, typer.Option(help="Candles of the mark price, same bar length.")]
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Let the file's values take the place of defaults, before any other option is looked at."""
+    if path is not None:
+        from lstm_backtrader.config_file import read_config
+
+        commands = {"train": train, "walk-forward": walk_forward, "backtest": backtest}
+        types = {name: get_type_hints(command) for name, command in commands.items()}
+        kept = {
+            name: {k: v for k, v in each.items() if k not in ("return", "config")} for name, each in types.items()
+        }
+        context.default_map = read_config(path, context.info_name or "", kept)
+    return path
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", is_eager=True, callback=_read_config, help="TOML file of options; typed ones win."),
+]
 
 
 @app.command()
@@ -44,162 +70,255 @@ def demo(
     _check_out(out)
     from lstm_backtrader.demo import demo as run_demo
 
-    with _progress() as advance:
+    with progress_bars() as advance:
         result, report = run_demo(out, seed=seed, train_tick=_trainer(advance), backtest_tick=advance)
-    _print(_demo_table(result), _account_table(report, "LSTM 2x"), _DISCLAIMER)
-    _print(f"{result.seconds:.0f} s   report: {report.html}")
+    show(demo_table(result), account_table(report, "LSTM 2x"), _DISCLAIMER)
+    show(f"{result.seconds:.0f} s   report: {report.html}")
 
 
 @app.command()
 def train(
-    data: Data,
+    data: o.Data,
     out: Annotated[Path, typer.Option(help="Directory the model is written to.")],
-    funding: Funding = None,
-    mark: Mark = None,
+    config: Config = None,
+    funding: o.Funding = None,
+    mark: o.Mark = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=_DAY, help="Last day to learn from, UTC; later data stay unseen.")
+        datetime | None, typer.Option(formats=o.DAY, help="Last day to learn from, UTC; later data stay unseen.")
     ] = None,
-    horizon: Annotated[int, typer.Option(help="Bars ahead to forecast.")] = 24,
-    context: Annotated[int, typer.Option(help="Bars every forecast has seen, at least.")] = 384,
-    stride: Annotated[int | None, typer.Option(help="Bars between two fresh starts; default context / 4.")] = None,
-    hidden: Annotated[int, typer.Option(help="Size of the LSTM.")] = 16,
-    layers: Annotated[int, typer.Option(help="LSTM layers.")] = 1,
-    cell: Annotated[str, typer.Option(help="lstm, or rnn for comparison.")] = "lstm",
-    seeds: Annotated[int, typer.Option(help="Nets in the ensemble.")] = 3,
-    seed: Annotated[int, typer.Option(help="Seed of the first net.")] = 0,
-    steps: Annotated[int, typer.Option(help="Optimiser steps a net.")] = 800,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule.")] = 3e-3,
-    event: Annotated[list[str] | None, typer.Option(help="Column of events to learn from; repeatable.")] = None,
-    event_weight: Annotated[float, typer.Option(help="Extra weight of bars with a volume spike.")] = 0.0,
-    expires: Annotated[int | None, typer.Option(help="Days after which the model gives no forecast.")] = None,
+    horizon: o.Horizon = 24,
+    context: o.Context = 384,
+    stride: o.Stride = None,
+    hidden: o.Hidden = 16,
+    layers: o.Layers = 1,
+    cell: o.CellName = "lstm",
+    seeds: o.Seeds = 3,
+    seed: o.Seed = 0,
+    steps: o.Steps = 800,
+    batch: o.Batch = 32,
+    learning_rate: o.LearningRate = 3e-3,
+    weight_decay: o.WeightDecay = 1e-3,
+    dropout: o.Dropout = 0.1,
+    patience: o.Patience = 8,
+    event: o.Events = None,
+    event_weight: o.EventWeight = 0.0,
+    val_fraction: o.ValFraction = 0.15,
+    embargo: o.Embargo = 168,
+    expires: o.Expires = None,
+    device: o.DeviceName = "auto",
 ) -> None:
     """Train an LSTM ensemble on candles and write it as a model directory."""
+    settings = _train_config(locals())
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.candles import before_day_after
     from lstm_backtrader.forecast.artefact import check_target
-    from lstm_backtrader.forecast.training import TrainConfig
+    from lstm_backtrader.forecast.inference import find_device
     from lstm_backtrader.forecast.training import train as fit
 
-    config = TrainConfig(
-        horizon=horizon,
-        context=context,
-        stride=stride,
-        hidden=hidden,
-        layers=layers,
-        cell=cell,  # type: ignore[arg-type]  # checked by TrainConfig
-        seeds=seeds,
-        seed=seed,
-        steps=steps,
-        learning_rate=learning_rate,
-        events=tuple(event or ()),
-        event_weight=event_weight,
-        expires_days=expires,
-    )
+    find_device(device)  # type: ignore[arg-type]  # checked there
     check_target(out)
     _check_out(out)
     candles = read_candles(data, funding=funding, mark=mark)
-    _print_notes(data, candles)
+    show_notes(data, candles)
     candles = before_day_after(candles, until)
-    with _progress() as advance:
+    with progress_bars() as advance:
         done: dict[int, int] = {}
 
         def progress(seed: int, step: int, steps: int) -> None:
             done[seed] = step
-            advance(f"training {seeds} net{'s' if seeds > 1 else ''}", sum(done.values()), steps * seeds)
+            advance(f"training {_nets(seeds)}", sum(list(done.values())), steps * seeds)
 
-        model = fit(candles, config, progress)
+        model = fit(candles, settings, progress, device=device)  # type: ignore[arg-type]
     model.save(out)
-    _print(_model_table(model), f"model: {out}")
+    show(model_table(model), f"model: {out}")
+
+
+@app.command("walk-forward")
+def walk_forward(
+    data: o.Data,
+    train_days: o.TrainDays,
+    step_days: o.StepDays,
+    out: Annotated[Path, typer.Option(help="Directory for report, figures, folds and, in model, the models.")],
+    config: Config = None,
+    funding: o.Funding = None,
+    mark: o.Mark = None,
+    from_: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=o.DAY, help="First day to forecast, UTC; default the earliest possible."),
+    ] = None,
+    until: Annotated[datetime | None, typer.Option(formats=o.DAY, help="Last day to forecast, UTC, whole.")] = None,
+    expanding: o.Expanding = False,
+    jobs: o.Jobs = None,
+    horizon: o.Horizon = 24,
+    context: o.Context = 384,
+    stride: o.Stride = None,
+    hidden: o.Hidden = 16,
+    layers: o.Layers = 1,
+    cell: o.CellName = "lstm",
+    seeds: o.Seeds = 3,
+    seed: o.Seed = 0,
+    steps: o.Steps = 800,
+    batch: o.Batch = 32,
+    learning_rate: o.LearningRate = 3e-3,
+    weight_decay: o.WeightDecay = 1e-3,
+    dropout: o.Dropout = 0.1,
+    patience: o.Patience = 8,
+    event: o.Events = None,
+    event_weight: o.EventWeight = 0.0,
+    val_fraction: o.ValFraction = 0.15,
+    embargo: o.Embargo = 168,
+    expires: o.Expires = None,
+    device: o.DeviceName = "auto",
+    contract: o.ContractName = None,
+    cash: o.Cash = None,
+    leverage: o.Leverage = 1.0,
+    margin_mode: o.MarginModeName = "isolated",
+    intrabar: o.IntrabarName = "pessimistic",
+    intrabar_data: o.IntrabarData = None,
+    ambiguity: o.Ambiguity = False,
+    fraction: o.Fraction = 0.95,
+    stop_loss: o.StopLoss = 0.0,
+    take_profit: o.TakeProfit = 0.0,
+    trailing: o.Trailing = 0.0,
+    fee_bps: o.FeeBps = None,
+    threshold: o.Threshold = None,
+) -> None:
+    """Retrain step by step on the past alone, and report what each model makes of the bars that follow.
+
+    A run that was stopped goes on from its last finished fold when it is started again.
+    """
+    account, settings = _backtest_config(locals()), _train_config(locals())
+    from lstm_backtrader.candle_files import read_candles
+    from lstm_backtrader.forecast.artefact import check_target
+    from lstm_backtrader.forecast.folds import WalkForwardConfig
+    from lstm_backtrader.forecast.inference import find_device
+    from lstm_backtrader.forecast.walkforward import walk_forward as fit
+
+    find_device(device)  # type: ignore[arg-type]  # checked there
+    begin, end = _span(from_, until)
+    plan = WalkForwardConfig(train_days, step_days, begin, end, expanding, settings)
+    _check_out(out)
+    check_target(out / "model")
+    candles = read_candles(data, funding=funding, mark=mark)
+    show_notes(data, candles)
+    with progress_bars() as advance:
+
+        def progress(step: int, steps: int) -> None:
+            advance(f"training {_nets(steps // settings.steps)}", step, steps)
+
+        model = fit(candles, plan, folder=out / "folds", jobs=jobs, device=device, progress=progress)  # type: ignore[arg-type]
+    model.save(out / "model")
+    finer = None if intrabar_data is None else read_candles(intrabar_data)
+    files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data}
+    _trade(files, candles, out / "model", out, account, (model.valid_from, end), finer, ambiguity)
+    show(f"model: {out / 'model'}")
 
 
 @app.command()
 def backtest(
-    data: Data,
+    data: o.Data,
     model: Annotated[Path, typer.Option(help="Directory that `lbt train` wrote.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Directory for the report, its figures and tables.")],
-    funding: Funding = None,
-    mark: Mark = None,
-    from_: Annotated[
-        datetime | None,
-        typer.Option("--from", formats=_DAY, help="First day to trade, UTC; default the first unseen bar."),
-    ] = None,
-    until: Annotated[datetime | None, typer.Option(formats=_DAY, help="Last day to trade, UTC, whole.")] = None,
-    contract: Annotated[
-        str | None, typer.Option(help="What is traded, say bybit:BTC/USD:BTC; `lbt venues` lists them.")
-    ] = None,
-    cash: Annotated[
-        float | None, typer.Option(help="Start equity in the settlement coin; default 10000 dollars or 1 coin.")
-    ] = None,
-    leverage: Annotated[float, typer.Option(help="Exchange leverage.")] = 1.0,
-    margin_mode: Annotated[str, typer.Option(help="isolated, or cross.")] = "isolated",
-    intrabar: Annotated[
-        str, typer.Option(help="Extreme of a bar that comes first: pessimistic, or optimistic.")
-    ] = "pessimistic",
-    intrabar_data: Annotated[
-        Path | None, typer.Option(help="Candles of shorter bars that say what happened inside the bars.")
-    ] = None,
-    ambiguity: Annotated[
-        bool, typer.Option("--ambiguity", help="Run pessimistic and optimistic, and report the interval.")
-    ] = False,
-    fraction: Annotated[float, typer.Option(help="Notional is leverage x equity x this, so that fees fit.")] = 0.95,
-    stop_loss: Annotated[float, typer.Option(help="Fraction of price: 0.02 is 2 %; 0 is none.")] = 0.0,
-    take_profit: Annotated[float, typer.Option(help="Fraction of price; 0 is none.")] = 0.0,
-    trailing: Annotated[float, typer.Option(help="Fraction of price; 0 is none.")] = 0.0,
-    fee_bps: Annotated[
-        float | None, typer.Option(help="Fee a side in 0.01 %; default 2 for makers, 5 for takers.")
-    ] = None,
-    threshold: Annotated[float | None, typer.Option(help="|forecast| to act on; default the model's own.")] = None,
+    config: Config = None,
+    funding: o.Funding = None,
+    mark: o.Mark = None,
+    from_: o.From = None,
+    until: o.Until = None,
+    contract: o.ContractName = None,
+    cash: o.Cash = None,
+    leverage: o.Leverage = 1.0,
+    margin_mode: o.MarginModeName = "isolated",
+    intrabar: o.IntrabarName = "pessimistic",
+    intrabar_data: o.IntrabarData = None,
+    ambiguity: o.Ambiguity = False,
+    fraction: o.Fraction = 0.95,
+    stop_loss: o.StopLoss = 0.0,
+    take_profit: o.TakeProfit = 0.0,
+    trailing: o.Trailing = 0.0,
+    fee_bps: o.FeeBps = None,
+    threshold: o.Threshold = None,
     allow_insample: Annotated[
         bool, typer.Option("--allow-insample", help="Forecast bars the model was trained on too.")
     ] = False,
 ) -> None:
     """Trade a model's signal on a futures account and report it beside its baselines."""
     _check_out(out)
-    import pandas as pd
-
-    from lstm_backtrader.backtesting import BacktestConfig, file_sha256
-    from lstm_backtrader.backtesting import backtest as run_backtest
+    settings = _backtest_config(locals())
     from lstm_backtrader.candle_files import read_candles
-    from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
     from lstm_backtrader.indicators.models import as_forecaster
 
-    config = BacktestConfig(
-        contract=contract,
-        cash=cash,
-        leverage=leverage,
-        margin_mode=margin_mode,  # type: ignore[arg-type]  # checked by BacktestConfig
-        intrabar=intrabar,  # type: ignore[arg-type]
-        fraction=fraction,
-        stop_loss=stop_loss,
-        take_profit=take_profit,
-        trailing=trailing,
-        fee_bps=fee_bps,
-        threshold=threshold,
-        allow_insample=allow_insample,
-    )
-    forecaster = as_forecaster(model)
+    as_forecaster(model)  # a wrong one is refused before the candles are read
     candles = read_candles(data, funding=funding, mark=mark)
-    _print_notes(data, candles)
+    show_notes(data, candles)
     finer = None if intrabar_data is None else read_candles(intrabar_data)
     files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data}
+    _trade(files, candles, model, out, settings, _span(from_, until), finer, ambiguity)
+
+
+def _train_config(options: dict[str, Any]) -> TrainConfig:
+    """The training options among those of a command."""
+    from dataclasses import fields
+
+    from lstm_backtrader.forecast.train_config import TrainConfig
+
+    renamed = {**options, "events": tuple(options["event"] or ()), "expires_days": options["expires"]}
+    return TrainConfig(**{each.name: renamed[each.name] for each in fields(TrainConfig)})
+
+
+def _backtest_config(options: dict[str, Any]) -> BacktestConfig:
+    """The account's options among those of a command."""
+    from dataclasses import fields
+
+    from lstm_backtrader.backtesting import BacktestConfig
+
+    return BacktestConfig(
+        **{each.name: options[each.name] for each in fields(BacktestConfig) if each.name in options}
+    )
+
+
+def _span(from_: datetime | None, until: datetime | None) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
+    """First bar, and first bar after the last day."""
+    import pandas as pd
+
+    begin = None if from_ is None else pd.Timestamp(from_, tz="UTC")
+    return begin, None if until is None else pd.Timestamp(until, tz="UTC") + pd.Timedelta(days=1)
+
+
+def _trade(
+    files: dict[str, Path | None],
+    candles: pd.DataFrame,
+    model: Path,
+    out: Path,
+    config: BacktestConfig,
+    span: tuple[pd.Timestamp | None, pd.Timestamp | None],
+    finer: pd.DataFrame | None,
+    ambiguity: bool,
+) -> None:
+    """Backtest the model on disk, write the report and print its figures."""
+    from lstm_backtrader.backtesting import backtest as run_backtest
+    from lstm_backtrader.backtesting import file_sha256
+    from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
+
     inputs = {f"{name}_sha256": file_sha256(path) for name, path in files.items() if path is not None}
     inputs |= {"model_sha256": file_sha256(model / WEIGHTS), "manifest_sha256": file_sha256(model / MANIFEST)}
-    with _progress() as advance:
+    with progress_bars() as advance:
         report = run_backtest(
             candles,
-            forecaster,
+            model,
             out,
             config,
-            begin=None if from_ is None else pd.Timestamp(from_, tz="UTC"),
-            end=None if until is None else pd.Timestamp(until, tz="UTC") + pd.Timedelta(days=1),
+            begin=span[0],
+            end=span[1],
             intrabar_candles=finer,
             ambiguity=ambiguity,
-            symbol=data.stem,
+            symbol=files["data"].stem if files["data"] else "",
             inputs=inputs,
             tick=advance,
         )
-    _print(
-        _account_table(report, f"LSTM {leverage:g}x"),
+    if "walk_forward" in report.metrics:
+        show(*folds_table(report.metrics["walk_forward"]))
+    show(
+        account_table(report, f"LSTM {config.leverage:g}x"),
         *report.metrics["notes"],
         f"{_DISCLAIMER}\nreport: {report.html}",
     )
@@ -217,11 +336,11 @@ def report(
 
     _check_out(out.parent if out.suffix.lower() == ".html" else out)
     curve = read_equity(equity)
-    with _progress() as advance:
+    with progress_bars() as advance:
         advance("drawing the tearsheet", 0, 1)
         written = report_from_equity(curve, out, title=title or equity.stem)
         advance("drawing the tearsheet", 1, 1)
-    _print(_account_table(written, "equity"), f"report: {written.html}")
+    show(account_table(written, "equity"), f"report: {written.html}")
 
 
 @app.command()
@@ -231,24 +350,20 @@ def venues(
     ] = False,
 ) -> None:
     """List the contracts there are presets of, and the markets there are none of."""
-    from rich.console import Console
-
     from lstm_backtrader.futures.venues import known_markets
     from lstm_backtrader.venue_tables import LEGEND, short_table, wide_table
 
     markets = known_markets()
     full = wide_table(markets)
-    if wide or _width(full) <= Console().width:
-        _print_whole(full)
+    if wide or fits(full):
+        show_whole(full)
     else:
-        _print_whole(short_table(markets))
-        _print(LEGEND)
-    for market in markets:
-        if market.contract is None:
-            _print(f"{market.name} ({market.id}), not offered: {market.reason}")
-    _print(
-        "In Python: lbt.find_contract('venue:symbol'); of any other market lbt.Contract.from_ccxt(market, tiers)."
+        show_whole(short_table(markets))
+        show(LEGEND)
+    show(
+        *(f"{market.name} ({market.id}), not offered: {market.reason}" for market in markets if not market.contract)
     )
+    show("In Python: lbt.find_contract('venue:symbol'); of any other market lbt.Contract.from_ccxt(market, tiers).")
 
 
 def main() -> None:
@@ -299,142 +414,12 @@ def _check_out(out: Path) -> None:
         raise ConfigError(f"--out {out}: {there} is no directory that may be written to. Choose another.")
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on stderr: `advance(label, done, total)` moves the bar of that label; thread-safe.
-
-    Nothing is drawn before the first call, so that a mistake found by then prints its one line alone.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    progress = Progress(*columns, console=Console(stderr=True))
-    tasks: dict[str, Any] = {}
-
-    def advance(label: str, done: int, total: int) -> None:
-        if label not in tasks:
-            tasks[label] = progress.add_task(label, total=total)
-        progress.start()
-        progress.update(tasks[label], completed=done, total=total)
-
-    try:
-        yield advance
-    finally:
-        if tasks:
-            progress.stop()
+def _nets(number: int) -> str:
+    return f"{number} net" if number == 1 else f"{number} nets"
 
 
 def _trainer(advance: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
     return lambda name, done, total: advance(f"training {name}", done, total)
-
-
-def _print(*parts: str | Table) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
-    for part in parts:
-        console.print(part, markup=False) if isinstance(part, str) else console.print(part)
-
-
-def _print_whole(table: Table) -> None:
-    """As wide as the table is, whatever the width of the terminal: a name that is cut cannot be typed."""
-    from rich.console import Console
-
-    Console(highlight=False, width=_width(table)).print(table)
-
-
-def _width(table: Table) -> int:
-    """Columns that nothing of the table is cut or wrapped in."""
-    from rich.console import Console
-
-    return Console(width=1000).measure(table).maximum
-
-
-def _print_notes(path: Path, candles: pd.DataFrame) -> None:
-    span = f"{candles.index[0]:%Y-%m-%d %H:%M} to {candles.index[-1]:%Y-%m-%d %H:%M} UTC"
-    _print(f"{path}: {len(candles):,} bars, {span}", *(f"  {line}" for line in candles.attrs["notes"]))
-
-
-def _table(*headings: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number == 0 else "right")
-    return table
-
-
-def _demo_table(result: DemoResult) -> Table:
-    table = _table("forecast", "IC, events", "of oracle", "IC, all bars", "of oracle", "seam")
-    on_events, on_all = result.oracle_ic, result.oracle_all_bar_ic
-    for name, events, everywhere, step in (
-        ("trained LSTM", result.lstm_ic_ratio, result.lstm_all_bar_ratio, f"{result.seam:.2f}"),
-        ("vanilla RNN", result.rnn_ic_ratio, result.rnn_all_bar_ratio, ""),
-        ("oracle", 1.0, 1.0, ""),
-    ):
-        table.add_row(
-            name,
-            f"{events * on_events:.3f}",
-            f"{events:.3f}",
-            f"{everywhere * on_all:.3f}",
-            f"{everywhere:.3f}",
-            step,
-        )
-    return table
-
-
-def _model_table(model: LSTMForecaster) -> Table:
-    manifest, validation = model.manifest, model.manifest.validation
-    table = _table("model", "")
-    rows = {
-        "trained on": f"{manifest.train_from:%Y-%m-%d %H:%M} to {manifest.train_until:%Y-%m-%d %H:%M} UTC",
-        "validated on": f"{manifest.validation_from:%Y-%m-%d %H:%M} to {manifest.trained_until:%Y-%m-%d %H:%M} UTC",
-        "first bar it may forecast": f"{model.valid_from:%Y-%m-%d %H:%M} UTC",
-        "validation IC": _number(validation.ic, "{:+.4f}"),
-        "validation IC on volume spikes": _number(validation.event_ic, "{:+.4f}"),
-        "seam (1 is none)": _number(validation.seam, "{:.2f}"),
-        "best step of each seed": f"{', '.join(map(str, validation.best_steps))} of {manifest.training['steps']}",
-        "signal threshold": f"{manifest.threshold:.4f}",
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
-
-
-_ACCOUNT_ROWS = (
-    ("total return", "total_return", "{:+.2%}"),
-    ("CAGR", "cagr", "{:+.2%}"),
-    ("Sharpe (365 days)", "sharpe", "{:.2f}"),
-    ("max drawdown", "max_drawdown", "{:.2%}"),
-    ("final equity", "final_equity", "{:,.@f}"),
-    ("fees", "fees", "{:,.@f}"),
-    ("funding", "funding", "{:+,.@f}"),
-    ("trades", "trades", "{:d}"),
-    ("liquidations", "liquidations", "{:d}"),
-)
-
-
-def _account_table(report: RunReport, name: str) -> Table:
-    metrics = report.metrics
-    digits = str((metrics["simulation"] or {}).get("money_digits", 2))
-    columns = {name: metrics["account"]}
-    if metrics["benchmark"]:
-        columns["price held 1x"] = metrics["benchmark"]
-    columns.update(metrics["baselines"])
-    table = _table("account", *columns)
-    for label, key, form in _ACCOUNT_ROWS:
-        if any(key in figures for figures in columns.values()):
-            table.add_row(
-                label, *(_number(figures.get(key), form.replace("@", digits)) for figures in columns.values())
-            )
-    return table
-
-
-def _number(value: float | int | None, form: str) -> str:
-    """The number; a dash where the column has no such figure (a price pays no fees, one bar has no Sharpe)."""
-    return "–" if value is None else form.format(value)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from lstm_backtrader.forecast.features import volume_spikes
 from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.labels import scaled_return
 from lstm_backtrader.forecast.quality import correlation, seam
-from lstm_backtrader.forecast.training import TrainConfig, train
+from lstm_backtrader.forecast.train_config import TrainConfig
+from lstm_backtrader.forecast.training import train
 from lstm_backtrader.reporting.report import RunReport
 
 TRAIN_BARS = 600_000

@@ -105,7 +105,7 @@ def fresh_market(tiny_market) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def tiny_config():
     """Trains in a second or two: context 32, stride 8, two nets of six units."""
-    from lstm_backtrader.forecast.training import TrainConfig
+    from lstm_backtrader.forecast.train_config import TrainConfig
 
     return TrainConfig(
         horizon=4, context=32, stride=8, hidden=6, seeds=2, steps=40, batch=8, embargo=24, events=("news",)
@@ -125,6 +125,36 @@ def tiny_artefact(tiny_model, tmp_path_factory) -> Path:
     """`tiny_model` on disk."""
     directory = tmp_path_factory.mktemp("models") / "tiny"
     tiny_model.save(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_plan(tiny_config):
+    """Retrain every ten days on forty: seven models over `tiny_market`, the last of them for 200 bars."""
+    from lstm_backtrader.forecast.folds import WalkForwardConfig
+
+    return WalkForwardConfig(train_days=40, step_days=10, train=tiny_config)
+
+
+@pytest.fixture(scope="session")
+def tiny_folds(tmp_path_factory) -> Path:
+    """Where the folds of `tiny_schedule` are kept."""
+    return tmp_path_factory.mktemp("walk") / "folds"
+
+
+@pytest.fixture(scope="session")
+def tiny_schedule(tiny_market, tiny_plan, tiny_folds):
+    """The models of `tiny_plan` as one forecaster."""
+    from lstm_backtrader.forecast.walkforward import walk_forward
+
+    return walk_forward(tiny_market, tiny_plan, folder=tiny_folds)
+
+
+@pytest.fixture(scope="session")
+def tiny_schedule_artefact(tiny_schedule, tmp_path_factory) -> Path:
+    """`tiny_schedule` on disk."""
+    directory = tmp_path_factory.mktemp("models") / "schedule"
+    tiny_schedule.save(directory)
     return directory
 
 

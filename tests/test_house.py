@@ -26,11 +26,13 @@ FLOORS = {
     0: "errors candles candle_files futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.dataset forecast.audit forecast.manifest forecast.description forecast.step
-        forecast.cache forecast.function_code futures.contract futures.ccxt_markets futures.venue_files
+        forecast.cache forecast.function_code forecast.history forecast.train_config forecast.material
+        forecast.schedule forecast.folds futures.contract futures.ccxt_markets futures.venue_files
         futures.venues futures.bar futures.leg futures.ledger
-        reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic
-        datafeeds.grouping""",
+        reporting.metrics reporting.significance reporting.fold_figures reporting.tradebook
+        reporting.equity_files datafeeds.synthetic datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
+        forecast.scheduled
         forecast.foreign forecast.foreign_net forecast.walkforward""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.matching futures.coverage futures.finer
@@ -38,8 +40,8 @@ FLOORS = {
         datafeeds.following datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history
         datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
-        reporting.chart reporting.page reporting.tearsheet reporting.report""",
-    5: "session backtesting demo venue_tables cli",
+        reporting.chart reporting.page reporting.learning reporting.tearsheet reporting.report""",
+    5: "session backtesting demo venue_tables options config_file terminal cli",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "strategies", "datafeeds")
@@ -49,8 +51,9 @@ LISTS_OF_NAMES = {PACKAGE, *(f"{PACKAGE}.{name}" for name in SUBPACKAGES)}
 ALLOWED = {
     "torch": """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.foreign forecast.foreign_net forecast.walkforward""",
+    "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
-    "pydantic": "forecast.manifest futures.venue_files",
+    "pydantic": "forecast.manifest forecast.schedule config_file futures.venue_files",
     "backtrader": """indicators. futures.commission futures.terms futures.account futures.matching futures.playing
         futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
@@ -59,8 +62,8 @@ ALLOWED = {
     "quantstats": "reporting.tearsheet",
     "matplotlib": "reporting.tearsheet",
     "plotly": "reporting.chart reporting.page",
-    "typer": "cli",
-    "rich": "cli venue_tables",
+    "typer": "cli options",
+    "rich": "terminal venue_tables",
 }
 
 
@@ -334,8 +337,16 @@ def test_no_error_is_swallowed_and_nothing_is_unpickled(name):
         if isinstance(node, ast.ExceptHandler):
             caught = ast.unparse(node.type) if node.type else "everything"
             assert caught not in ("everything", "Exception", "BaseException"), f"{name}:{node.lineno}"
-    unsafe = {"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
+    unsafe = {"pickle", "dill", "cloudpickle", "shelve", "marshal"}
     assert not unsafe & {other.partition(".")[0] for other in imported(name)}
+    names = {
+        alias.name
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if node.module == "joblib"
+    }
+    assert names <= {"Parallel", "delayed"}, "joblib is for threads; what it loads is a pickle"
 
 
 @each_module

@@ -97,6 +97,21 @@ def test_a_model_of_the_past_says_nothing_of_what_it_was_trained_on(tiny_model, 
     assert_lines(table, wanted)
 
 
+@every_mode
+def test_its_lines_are_as_long_as_the_data_at_every_bar(fixed_forecaster, candles, mode):
+    class Counting(Recorder):
+        def next(self):
+            lines = [getattr(self.indicator.lines, name) for name in LINES]
+            assert {len(line) for line in (self.indicator, *lines)} == {len(self.data)}
+            assert {line.idx for line in lines} == {self.data.lines.datetime.idx} or mode["exactbars"] == 1
+            self.rows.append(len(self.data))
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(candles.iloc[:50]))
+    cerebro.addstrategy(Counting, options={"model": fixed_forecaster(warmup=5)})
+    assert cerebro.run(**mode)[0].rows[-45:] == list(range(6, 51))
+
+
 @pytest.mark.parametrize("options", [{"cell": "rnn"}, {"layers": 2}, {"stride": 1}, {"stride": 12}, {"seeds": 1}])
 @pytest.mark.parametrize("mode", [{}, {"runonce": False, "preload": False, "exactbars": 1}], ids=["once", "next"])
 def test_every_kind_of_net_says_what_predict_says(untrained_model, candles_of, options, mode):

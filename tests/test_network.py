@@ -1,11 +1,13 @@
 """The network: it computes what the equations say, and starts with a memory."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from lstm_backtrader.forecast.network import RecurrentNet, one_thread
+from lstm_backtrader.forecast.network import RecurrentNet, one_thread, repeatable
 
 
 def net_of(seed=0, **options):
@@ -122,3 +124,23 @@ def test_the_thread_count_is_as_before_outside():
 def test_it_is_a_plain_module():
     assert isinstance(net_of(), nn.Module)
     assert set(dict(net_of().named_children())) == {"cell", "head"}
+
+
+def test_the_cpu_is_repeatable_without_a_word_to_the_environment(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    flags = torch.backends.cudnn.deterministic
+    with repeatable("cpu"):
+        assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+        assert torch.backends.cudnn.deterministic == flags
+
+
+def test_a_gpu_is_told_to_be_repeatable_and_the_flags_are_as_before_outside(monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    with repeatable("cuda"):
+        assert torch.backends.cudnn.deterministic
+        assert not torch.backends.cudnn.benchmark
+        assert torch.backends.cudnn.rnn.fp32_precision == "ieee"
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark) == before

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.datafeeds.synthetic import synthetic_market
 from lstm_backtrader.errors import ConfigError, DataError, TimeframeError
-from lstm_backtrader.forecast import training
+from lstm_backtrader.forecast import material, training
 from lstm_backtrader.forecast.features import make_features
 from lstm_backtrader.forecast.labels import scaled_return
-from lstm_backtrader.forecast.training import TrainConfig, train
+from lstm_backtrader.forecast.train_config import TrainConfig
+from lstm_backtrader.forecast.training import train
 
 HOUR = pd.Timedelta(hours=1)
 
@@ -66,6 +68,43 @@ def test_the_users_generators_and_threads_are_left_alone(seen, short):
         torch.set_num_threads(threads)
     assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), torch_before)
+
+
+def test_the_device_may_be_named_and_one_that_is_not_there_is_refused(tiny_model, seen, tiny_config, monkeypatch):
+    assert train(seen, tiny_config, device="cpu").manifest.weights_sha256 == tiny_model.manifest.weights_sha256
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"device 'cuda' was asked for and torch sees no GPU"):
+        train(seen, tiny_config, device="cuda")
+
+
+@pytest.mark.gpu
+def test_a_gpu_learns_what_the_cpu_learns_and_twice_the_same(seen, tiny_config):
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU")
+    config = dataclasses.replace(tiny_config, steps=4)
+    first, again, cpu = (train(seen, config, device=device) for device in ("cuda", "cuda", "cpu"))
+    assert first.manifest.weights_sha256 == again.manifest.weights_sha256
+    for net, other in zip(first.nets, cpu.nets, strict=True):
+        for name, part in other.state_dict().items():
+            torch.testing.assert_close(net.state_dict()[name], part, atol=1e-3, rtol=0)
+
+
+def test_memory_grows_with_the_bars_and_not_with_the_context(candles_of, short):
+    """Five million bars may take 3 GB, of which half a gigabyte is the program: 500 bytes a bar."""
+    market = candles_of(120_000).assign(news=0.0)
+
+    def peak(bars, **options):
+        tracemalloc.start()
+        try:
+            train(market.iloc[:bars], dataclasses.replace(short, **options))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(2_000)  # what is loaded or compiled once
+    few, many, wide = peak(60_000), peak(120_000), peak(120_000, context=384, stride=96)
+    assert (many - few) / 60_000 < 500
+    assert wide < 1.1 * many
 
 
 # --- nothing from the future --------------------------------------------------------------------------------
@@ -140,7 +179,7 @@ def test_training_learns_what_can_be_learned(tiny_config):
 @given(events=st.lists(st.booleans(), max_size=30), reach=st.integers(1, 40))
 def test_the_event_weight_reaches_the_bars_from_the_event_on(events, reach):
     wanted = [any(events[max(0, t + 1 - reach) : t + 1]) for t in range(len(events))]
-    assert training._recent(np.array(events, dtype=bool), reach).tolist() == wanted
+    assert material._recent(np.array(events, dtype=bool), reach).tolist() == wanted
 
 
 def test_the_event_weight_changes_what_is_learned(seen, short):

@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars, bar_seconds, check_clock, format_timeframe
 from lstm_backtrader.errors import ConfigError, TimeframeError
-from lstm_backtrader.forecast.artefact import load_artefact, pack_weights, save_artefact
+from lstm_backtrader.forecast.artefact import load_artefact, load_schedule, pack_weights, save_artefact
 from lstm_backtrader.forecast.dataset import Scaler
 from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.features import make_features, newest_features
+from lstm_backtrader.forecast.history import HistoryRow, history_lines, read_history
 from lstm_backtrader.forecast.labels import in_label_units
 from lstm_backtrader.forecast.manifest import Manifest, file_stamps
 from lstm_backtrader.forecast.network import RecurrentNet, one_thread, whole_float32
 from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, NO_FORECAST, ForecastPoint
+from lstm_backtrader.forecast.schedule import read_any_manifest
+from lstm_backtrader.forecast.scheduled import ScheduledForecaster
 from lstm_backtrader.forecast.step import EnsembleStep
 from lstm_backtrader.forecast.strided import strided_forecast
 
@@ -38,9 +41,15 @@ class LSTMForecaster(DescribedModel):
     """An ensemble of M trained nets with the manifest that says how to feed them; meets `Forecaster`."""
 
     def __init__(
-        self, manifest: Manifest, nets: Sequence[RecurrentNet], name: str = "LSTM", device: Device = "cpu"
+        self,
+        manifest: Manifest,
+        nets: Sequence[RecurrentNet],
+        name: str = "LSTM",
+        device: Device = "cpu",
+        history: Sequence[HistoryRow] = (),
     ) -> None:
         super().__init__(manifest, name)
+        self.history = tuple(history)
         self.nets = [net.to(getattr(torch, manifest.precision)) for net in nets]
         self.device = find_device(device)
         weights = [{name: part.numpy() for name, part in net.state_dict().items()} for net in self.nets]
@@ -63,18 +72,24 @@ class LSTMForecaster(DescribedModel):
                 f"{format_timeframe(self.manifest.timeframe_s)}. Give candles of the model's bar length."
             )
         check_clock(bars.open_time, self.manifest.timeframe_s)
-        values = np.full((3, len(bars)), np.nan)
+        values = self.values(bars, 0, len(bars))
+        return pd.DataFrame(dict(zip(FORECAST_COLUMNS, values, strict=True)), index=candles.index)
+
+    def values(self, bars: Bars, begin: int, end: int) -> NDArray[np.float64]:
+        """The three columns of the rows from `begin` to before `end`, (3, end - begin); older bars are context."""
+        out = np.full((3, end - begin), np.nan)
         nets = [copy.deepcopy(net).to(self.device) for net in self.nets] if self.device != "cpu" else self.nets
-        for begin in range(0, len(bars), _SEGMENT):
-            end = min(begin + _SEGMENT, len(bars))
-            first = max(0, begin - self.memory - self.context.span)  # what the forecast of `begin` depends on
-            part = bars.part(first, end)
+        for at in range(begin, end, _SEGMENT):
+            until = min(at + _SEGMENT, end)
+            first = max(0, at - self.memory - self.context.span)  # what the forecast of row `at` depends on
+            part = bars.part(first, until)
             rows, X, slots = self._inputs(part)
             members = np.full((len(nets), len(part)), np.nan, dtype=X.dtype)  # (M, rows of the part)
             begun = self._begun(part)
             members[:, rows] = strided_forecast(nets, self.context, X, slots, begun=begun, device=self.device)
-            values[:, begin:end] = self._combine(self._in_label_units(members[:, begin - first :], part))
-        return pd.DataFrame(dict(zip(FORECAST_COLUMNS, values, strict=True)), index=candles.index)
+            said = self._in_label_units(members[:, at - first :], part)
+            out[:, at - begin : until - begin] = self._combine(said)
+        return out
 
     def stream(self) -> LSTMStream:
         """A running forecast; equal to `predict` to 1e-6 on every closed bar."""
@@ -84,7 +99,7 @@ class LSTMForecaster(DescribedModel):
         """Write the artefact, whole or not at all."""
         nets = dict(zip(self.manifest.seeds, self.nets, strict=True))
         weights, _ = pack_weights(nets, self.manifest.inputs_sha256())
-        save_artefact(directory, self.manifest, weights)
+        save_artefact(directory, self.manifest, weights, history_lines(self.history))
 
     def _inputs(self, bars: Bars) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
         """Rows with all features (N,), their scaled features (N, F) and slots (N,)."""
@@ -239,17 +254,26 @@ def find_device(device: Device) -> str:
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def load_model(directory: str | Path, device: Device = "auto") -> LSTMForecaster:
-    """The model of an artefact directory; read and checked once a process as long as its files do not change.
+def load_model(directory: str | Path, device: Device = "auto") -> LSTMForecaster | ScheduledForecaster:
+    """The model of an artefact directory, or the schedule of models that `walk_forward` makes.
 
-    `device`: where `predict` computes; a stream is always on the CPU, which is faster for one bar. Raises
-    `ModelError` for anything that is not a whole artefact of this schema.
+    Read and checked once a process as long as its files do not change. `device`: where `predict` computes; a
+    stream is always on the CPU, which is faster for one bar. Raises `ModelError` for anything that is not a
+    whole artefact of this schema.
     """
     folder = Path(directory).resolve()
     return _load(folder, device, file_stamps(folder))
 
 
 @lru_cache(maxsize=16)
-def _load(folder: Path, device: Device, stamps: tuple[tuple[int, int], ...]) -> LSTMForecaster:
-    manifest, nets = load_artefact(folder)
-    return LSTMForecaster(manifest, nets, folder.name, device)
+def _load(
+    folder: Path, device: Device, stamps: tuple[tuple[int, int], ...]
+) -> LSTMForecaster | ScheduledForecaster:
+    manifest = read_any_manifest(folder)
+    if isinstance(manifest, Manifest):
+        return LSTMForecaster(manifest, load_artefact(folder)[1], folder.name, device, read_history(folder))
+    models = [
+        LSTMForecaster(each, nets, folder.name, device)
+        for each, nets in zip(manifest.manifests(), load_schedule(folder, manifest), strict=True)
+    ]
+    return ScheduledForecaster(manifest, models, folder.name, read_history(folder))

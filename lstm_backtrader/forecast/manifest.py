@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from lstm_backtrader.errors import ConfigError, ModelError
 from lstm_backtrader.forecast.context import StridedContext
@@ -20,21 +30,46 @@ MANIFEST, WEIGHTS = "manifest.json", "model.safetensors"
 INPUTS_KEY = "inputs_sha256"  # in the metadata of the weights file
 
 Cell = Literal["lstm", "rnn"]
+_LONGEST_GUARD = timedelta(days=50 * 365)
+ManifestT = TypeVar("ManifestT", bound="AnyManifest")
 Moment = Annotated[AwareDatetime, Field(lt=datetime(2200, 1, 1, tzinfo=UTC))]  # nanoseconds end in 2262
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What a file may hold: the keys that are declared, and numbers that are finite."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class FeatureEntry(_Strict):
+class AnyManifest(Protocol):
+    """What every kind of manifest says: which models it describes, and the file of their weights."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the weights file."""
+        ...
+
+    def manifests(self) -> tuple[Manifest, ...]:
+        """The manifest of each model."""
+        ...
+
+    def inputs_sha256(self) -> str:
+        """SHA-256 of all that decides what the weights compute, and from which bar on they may."""
+        ...
+
+    def model_dump_json(self, *, indent: int | None = None) -> str:
+        """The text of the manifest file."""
+        ...
+
+
+class FeatureEntry(Strict):
     """A feature by name, in the order the network sees it."""
 
     name: str
     params: dict[str, int | str]
 
 
-class ScalerEntry(_Strict):
+class ScalerEntry(Strict):
     """(x - mean) / scale of each feature, then cut to +-`clip` (None: not cut)."""
 
     mean: tuple[float, ...]
@@ -42,7 +77,7 @@ class ScalerEntry(_Strict):
     clip: PositiveFloat | None = SCALER_CLIP
 
 
-class ScaledReturn(_Strict):
+class ScaledReturn(Strict):
     """The net says the volatility-scaled return over `horizon` bars, less its `mean` on train."""
 
     kind: Literal["scaled_return"] = "scaled_return"
@@ -50,7 +85,7 @@ class ScaledReturn(_Strict):
     mean: float = 0.0
 
 
-class LogReturn(_Strict):
+class LogReturn(Strict):
     """The net says x, and offset + scale * x is the log return over the next `horizon` bars."""
 
     kind: Literal["log_return"] = "log_return"
@@ -59,7 +94,7 @@ class LogReturn(_Strict):
     scale: PositiveFloat = 1.0
 
 
-class NextClose(_Strict):
+class NextClose(Strict):
     """The net says x, and offset + scale * x is the close `horizon` bars on."""
 
     kind: Literal["next_close"] = "next_close"
@@ -71,7 +106,7 @@ class NextClose(_Strict):
 Label = Annotated[ScaledReturn | LogReturn | NextClose, Field(discriminator="kind")]
 
 
-class ValidationEntry(_Strict):
+class ValidationEntry(Strict):
     """The ensemble on validation bars. `seam`: rms forecast change where the context restarts / elsewhere.
 
     A model trained elsewhere may come with nothing but its `residual_std`.
@@ -87,7 +122,7 @@ class ValidationEntry(_Strict):
     best_steps: tuple[int, ...]
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """Everything a model is besides its weights. Times are UTC; bars are labelled by their open.
 
     What only its training knows is None where a model was trained elsewhere.
@@ -108,7 +143,7 @@ class Manifest(_Strict):
     train_until: Moment
     validation_from: Moment | None
     trained_until: Moment
-    purge_bars: int = Field(ge=1, le=10_000)
+    purge_bars: int = Field(ge=1, le=110_000)  # horizon, and the embargo of a walk-forward
     expires: Moment | None
     fill_rate: float | None
     seeds: tuple[int, ...] = Field(min_length=1)
@@ -118,6 +153,16 @@ class Manifest(_Strict):
     data_sha256: str | None
     weights_sha256: str
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _check_guard(self) -> Self:
+        if self.purge_bars * self.timeframe_s > _LONGEST_GUARD.total_seconds():
+            raise ValueError(f"{self.purge_bars} purge_bars of {self.timeframe_s} s are more than fifty years")
+        return self
+
+    def manifests(self) -> tuple[Manifest, ...]:
+        """Itself: a manifest of one model."""
+        return (self,)
 
     @property
     def precision(self) -> Literal["float32", "float64"]:
@@ -150,9 +195,14 @@ class Manifest(_Strict):
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of an artefact directory, checked. Raises `ModelError`."""
+    return parse_manifest(Manifest.model_validate, read_json(folder), folder)
+
+
+def read_json(folder: Path) -> object:
+    """What the manifest file holds, if its schema is none of the future. Raises `ModelError`."""
     path = folder / MANIFEST
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw: object = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(
             f"{path} cannot be read ({error.strerror}). Give the directory that `lbt train --out` wrote."
@@ -164,18 +214,25 @@ def read_manifest(folder: Path) -> Manifest:
         raise ModelError(
             f"{path} has schema {version}, this version reads up to {SCHEMA_VERSION}. Upgrade lstm-backtrader."
         )
+    return raw
+
+
+def parse_manifest(parse: Callable[[object], ManifestT], raw: object, folder: Path) -> ManifestT:
+    """`raw` as a manifest of one kind, each model in it checked. Raises `ModelError`."""
+    path = folder / MANIFEST
     try:
-        manifest = Manifest.model_validate(raw)
-        manifest.specs()
-        StridedContext(manifest.context, manifest.stride)
+        manifest = parse(raw)
+        for model in manifest.manifests():
+            model.specs()
+            StridedContext(model.context, model.stride)
+            if not len(model.features) == len(model.scaler.mean) == len(model.scaler.scale):
+                raise ModelError(f"{path}: features and scaler differ in length. Train the model again.")
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise ModelError(f"{path}: {place}: {first['msg']}. Train the model again.") from error
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from error
-    if not len(manifest.features) == len(manifest.scaler.mean) == len(manifest.scaler.scale):
-        raise ModelError(f"{path}: features and scaler differ in length. Train the model again.")
     return manifest
 
 
@@ -186,7 +243,7 @@ def file_stamps(folder: Path) -> tuple[tuple[int, int], ...]:
     return tuple((state.st_mtime_ns, state.st_size) if state else (0, 0) for state in states)
 
 
-def read_weights(folder: Path, manifest: Manifest) -> bytes:
+def read_weights(folder: Path, manifest: AnyManifest) -> bytes:
     """The bytes of the weights file, if they are the ones the manifest describes. Raises `ModelError`."""
     path = folder / WEIGHTS
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -47,6 +48,26 @@ def whole_float32(device: str = "cpu") -> Iterator[None]:
         yield
     finally:
         rnn.fp32_precision, matmul.fp32_precision = before
+
+
+@contextmanager
+def repeatable(device: str) -> Iterator[None]:
+    """Let a GPU compute the same bits each time inside, in whole float32; the CPU does anyway.
+
+    cuBLAS reads its variable when it is first used in a process, so that one stays.
+    """
+    if device == "cpu":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True
+    try:
+        with whole_float32(device):
+            yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic = before
 
 
 class _Unset:
@@ -122,6 +143,6 @@ class RecurrentNet(nn.Module):
             hidden, last = self.cell(x, state[0] if state else None)
             after = (last,)
         if self.training and self.dropout:
-            keep = torch.rand(hidden.shape, generator=self.generator) >= self.dropout
-            hidden = hidden * keep / (1 - self.dropout)
+            keep = torch.rand(hidden.shape, generator=self.generator) >= self.dropout  # the same on every device
+            hidden = hidden * keep.to(hidden.device) / (1 - self.dropout)
         return self.head(hidden).squeeze(-1), after  # (B, W, H) -> (B, W)

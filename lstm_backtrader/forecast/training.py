@@ -6,7 +6,7 @@ import copy
 import logging
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,233 +18,73 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 import lstm_backtrader
-from lstm_backtrader.candles import Bars, bar_seconds, candles_sha256, check_clock, show_time
-from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.errors import DataError
 from lstm_backtrader.forecast.artefact import pack_weights
 from lstm_backtrader.forecast.context import StridedContext
-from lstm_backtrader.forecast.dataset import Crops, Scaler, Split, purged_split
-from lstm_backtrader.forecast.features import FeatureSpec, default_features, make_features, volume_spikes
-from lstm_backtrader.forecast.inference import LSTMForecaster
-from lstm_backtrader.forecast.labels import scaled_return
+from lstm_backtrader.forecast.history import HistoryRow, finite
+from lstm_backtrader.forecast.inference import Device, LSTMForecaster, find_device
 from lstm_backtrader.forecast.manifest import (
-    Cell,
     FeatureEntry,
     Manifest,
     ScaledReturn,
     ScalerEntry,
     ValidationEntry,
 )
-from lstm_backtrader.forecast.network import RecurrentNet, one_thread
+from lstm_backtrader.forecast.material import Material, prepare
+from lstm_backtrader.forecast.network import RecurrentNet, one_thread, repeatable
 from lstm_backtrader.forecast.quality import correlation, seam
 from lstm_backtrader.forecast.strided import strided_forecast
+from lstm_backtrader.forecast.train_config import EVALUATIONS, TrainConfig
 
 logger = logging.getLogger(__name__)
 
 SEAM_LIMIT = 1.25
-EVALUATIONS = 20  # of the validation loss, evenly over the steps
 Progress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """How to train; every default is what `lbt train` uses."""
+class FittedNet:
+    """A net with the weights of its best validation loss, the step they came from, and how it got there."""
 
-    horizon: int = 24  # k, bars the label looks ahead
-    context: int = 384  # L, bars every forecast has seen
-    stride: int | None = None  # S, bars between two fresh starts; None: L / 4
-    hidden: int = 16  # H
-    layers: int = 1
-    cell: Cell = "lstm"
-    seeds: int = 3  # M, nets in the ensemble
-    seed: int = 0  # of the first net; the others count on
-    steps: int = 800  # optimiser steps, 32 crops each
-    batch: int = 32  # B, crops a step
-    learning_rate: float = 3e-3  # peak of the one-cycle schedule
-    weight_decay: float = 1e-3
-    dropout: float = 0.1  # before the head, in [0, 1)
-    patience: int = 8  # evaluations (steps / 20 each) without a better validation loss before stopping
-    event_weight: float = 0.0  # extra loss weight of `horizon` bars from a volume spike (z above 3.2) on
-    events: tuple[str, ...] = ()  # event columns of the candles used as features
-    val_fraction: float = 0.15  # last part of the data, for early stopping and the figures in the manifest
-    embargo: int = 168  # bars left out between train and validation besides the horizon
-    expires_days: int | None = None  # days after `trained_until` from which the model is too old
-
-    def __post_init__(self) -> None:
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                default = getattr(type(self), name)
-                raise ConfigError(f"{name} {value} is outside {low} to {high}. The default is {default}.")
-        if self.cell not in ("lstm", "rnn"):
-            raise ConfigError(f"cell '{self.cell}' is unknown. Use 'lstm', or 'rnn' for comparison.")
-        self.strided_context()
-
-    def strided_context(self) -> StridedContext:
-        """Context and stride together, checked."""
-        return StridedContext(self.context, self.stride if self.stride is not None else max(1, self.context // 4))
-
-
-_RANGES = (
-    ("horizon", 1, 10_000),
-    ("hidden", 1, 1024),
-    ("layers", 1, 8),
-    ("seeds", 1, 64),
-    ("seed", 0, 2**31),
-    ("steps", 1, 1_000_000),
-    ("batch", 1, 4096),
-    ("learning_rate", 1e-6, 1.0),
-    ("weight_decay", 0.0, 1.0),
-    ("dropout", 0.0, 0.95),
-    ("patience", 1, EVALUATIONS),
-    ("event_weight", 0.0, 1e6),
-    ("val_fraction", 0.01, 0.5),
-    ("embargo", 0, 100_000),
-    ("expires_days", 1, 36_500),
-)
-
-
-@dataclass(frozen=True)
-class Material:
-    """Rows ready for training (N of them): scaled features, demeaned labels, loss weights, slots."""
-
-    X: NDArray[np.float32]
-    y: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    slots: NDArray[np.int64]
-    split: Split
-    is_event: NDArray[np.bool_]
-
-    def rows(self, begin: int, end: int) -> slice:
-        """The rows whose slots lie in [begin, end)."""
-        first, last = np.searchsorted(self.slots, (begin, end))
-        return slice(int(first), int(last))
+    seed: int
+    net: RecurrentNet
+    best_step: int
+    history: tuple[HistoryRow, ...]
 
 
 def train(
-    candles: pd.DataFrame, config: TrainConfig | None = None, progress: Progress | None = None
+    candles: pd.DataFrame,
+    config: TrainConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    device: Device = "auto",
 ) -> LSTMForecaster:
     """Train an ensemble on the candles; the last `val_fraction` of them only stops it early.
 
     Scaler and label mean come from the train rows alone. Bit-reproducible for one seed on one machine.
-    `progress(seed, step, steps)` is called now and then, from the training threads.
-    Raises `DataError` where the data are too few or too thin, `TimeframeError` where bars stand off the clock.
+    `progress(seed, step, steps)` is called now and then, from the training threads. `device`: "auto" takes a GPU
+    where there is one. Raises `DataError` where the data are too few or too thin, `TimeframeError` where bars
+    stand off the clock.
     """
-    config = config or TrainConfig()
-    bars = Bars.of(candles)
-    specs = default_features(config.events)
-    step_s = bar_seconds(bars.open_time)
-    check_clock(bars.open_time, step_s)
-    step_ns = step_s * 1_000_000_000
-    material, scaler, label_mean, fill_rate = _prepare(bars, specs, config, step_ns)
-    seeds = range(config.seed, config.seed + config.seeds)
+    config, place = config or TrainConfig(), find_device(device)
+    material = prepare(candles, config)
 
-    def fit_seed(seed: int) -> tuple[RecurrentNet, int]:
-        return _fit(material, config, seed, progress)
+    def fit_seed(seed: int) -> FittedNet:
+        return fit_net(material, config, seed, place, progress)
 
-    with one_thread(), ThreadPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
-        fitted = list(pool.map(fit_seed, seeds))
-    nets = [net for net, _ in fitted]
-    validation = _validate(material, config, nets, tuple(step for _, step in fitted))
-    split, slots = material.split, material.slots
-    labelled = slots[np.isfinite(material.y)]
-    trained_until = _time(labelled[-1], step_ns)
-    manifest = Manifest(
-        schema_version=1,
-        created=datetime.now(UTC).replace(microsecond=0),
-        cell=config.cell,
-        hidden=config.hidden,
-        layers=config.layers,
-        context=config.strided_context().length,
-        stride=config.strided_context().stride,
-        features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in specs),
-        scaler=ScalerEntry(mean=scaler.mean, scale=scaler.scale),
-        label=ScaledReturn(horizon=config.horizon, mean=label_mean),
-        timeframe_s=step_s,
-        train_from=_time(slots[0], step_ns),
-        train_until=_time(labelled[labelled < split.train_end][-1], step_ns),
-        validation_from=_time(slots[slots >= split.val_begin][0], step_ns),
-        trained_until=trained_until,
-        purge_bars=config.horizon,
-        expires=trained_until + timedelta(days=config.expires_days) if config.expires_days else None,
-        fill_rate=fill_rate,
-        seeds=tuple(seeds),
-        threshold=validation.forecast_std or 0.0,
-        validation=validation,
-        training={**asdict(config), "events": list(config.events)},
-        data_sha256=candles_sha256(candles),
-        weights_sha256="",
-        versions={
-            "lstm_backtrader": lstm_backtrader.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-        },
-    )
-    _, weights_sha256 = pack_weights(dict(zip(seeds, nets, strict=True)), manifest.inputs_sha256())
-    return LSTMForecaster(manifest.model_copy(update={"weights_sha256": weights_sha256}), nets)
+    workers = min(config.seeds, os.cpu_count() or 1) if place == "cpu" else 1
+    with one_thread(), ThreadPoolExecutor(workers) as pool:
+        fitted = list(pool.map(fit_seed, config.all_seeds))
+    model = assemble(material, config, fitted)
+    warn_of_seam(model.seam, config)
+    return model
 
 
-def _prepare(
-    bars: Bars, specs: tuple[FeatureSpec, ...], config: TrainConfig, step_ns: int
-) -> tuple[Material, Scaler, float, float]:
-    """Features, labels and split; everything fitted is fitted on the train rows."""
-    X = make_features(bars, specs)
-    rows = np.flatnonzero(np.isfinite(X).all(axis=1))
-    y = scaled_return(bars, config.horizon)
-    labelled = rows[np.isfinite(y[rows])]
-    span = config.strided_context().span
-    if len(labelled) < 2 * span + config.embargo:
-        raise DataError(
-            f"{len(bars)} bars leave {len(labelled)} with features and label; context {config.context} needs "
-            f"{2 * span + config.embargo}. Give more data, a smaller --context or --horizon."
-        )
-    slots = bars.open_time // step_ns
-    split = purged_split(slots[labelled], config.horizon, config.val_fraction, config.embargo)
-    fill_rate = len(bars) / int(slots[-1] - slots[0] + 1)
-    if fill_rate < 0.5:
-        raise DataError(
-            f"only {len(bars)} of the {slots[-1] - slots[0] + 1} bars between {show_time(bars.open_time[0])} and "
-            f"{show_time(bars.open_time[-1])} are there ({fill_rate:.0%}, at least 50% is needed). "
-            f"Fill the gaps from the venue, or train on a denser period."
-        )
-    in_train = rows[slots[rows] < split.train_end]
-    if not np.isfinite(y[in_train]).any():
-        raise DataError(
-            f"validation ({config.val_fraction:.0%} of the data) and embargo ({config.embargo} bars) leave no "
-            f"train bar. Give more data, or a smaller embargo."
-        )
-    scaler = Scaler.fit(X[in_train])
-    label_mean = float(np.nanmean(y[in_train]))
-    is_event = volume_spikes(bars)[rows]
-    material = Material(
-        X=scaler.transform(X[rows]),
-        y=y[rows] - label_mean,
-        weight=(1.0 + config.event_weight * _recent(is_event, config.horizon)).astype(np.float64),
-        slots=slots[rows],
-        split=split,
-        is_event=is_event,
-    )
-    return material, scaler, label_mean, fill_rate
-
-
-def _recent(is_event: NDArray[np.bool_], bars: int) -> NDArray[np.bool_]:
-    """(N,) True at an event and at the `bars` - 1 rows after it, whose labels it still reaches."""
-    events = np.cumsum(is_event)
-    before = np.concatenate([np.zeros(min(bars, len(events)), events.dtype), events[:-bars]])
-    return np.asarray(events > before)
-
-
-def _fit(material: Material, config: TrainConfig, seed: int, progress: Progress | None) -> tuple[RecurrentNet, int]:
-    """One net: the weights with the best validation loss, and the step they came from."""
-    context = config.strided_context()
-    train_rows = material.rows(int(material.slots[0]), material.split.train_end)
-    crops = Crops(
-        context,
-        material.X[train_rows],
-        material.y[train_rows],
-        material.weight[train_rows],
-        material.slots[train_rows],
-    )
+def fit_net(
+    material: Material, config: TrainConfig, seed: int, device: str = "cpu", progress: Progress | None = None
+) -> FittedNet:
+    """One net of the ensemble; it depends on its seed alone, not on its fellows or on threads."""
+    context, crops = config.strided_context(), material.crops
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     net = RecurrentNet(
@@ -255,51 +95,130 @@ def _fit(material: Material, config: TrainConfig, seed: int, progress: Progress 
         config.dropout,
         context.span + 1,
         generator,
-    )
+    ).to(device)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=config.learning_rate, total_steps=max(config.steps, 2)
     )
     every = max(1, config.steps // EVALUATIONS)
     best_loss, best_step, best_weights = np.inf, 0, copy.deepcopy(net.state_dict())
-    for step in range(1, config.steps + 1):
-        x, y, weight = (torch.from_numpy(part) for part in crops.sample(rng, config.batch))
-        net.train()
-        out, _ = net(x)  # (B, W, F) -> (B, W)
-        losses = functional.huber_loss(out, y, reduction="none")
-        loss = (losses * weight).sum() / weight.sum().clamp(min=1)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        if step % every == 0 or step == config.steps:
-            val_loss = _validation_loss(material, context, net.eval())
-            if val_loss < best_loss:
-                best_loss, best_step, best_weights = val_loss, step, copy.deepcopy(net.state_dict())
-            elif step - best_step >= config.patience * every:
-                break
-            if progress:
-                progress(seed, step, config.steps)
+    history: list[HistoryRow] = []
+    losses_since: list[float] = []
+    with repeatable(device):
+        for step in range(1, config.steps + 1):
+            x, y, weight = (torch.from_numpy(part).to(device) for part in crops.sample(rng, config.batch))
+            net.train()
+            out, _ = net(x)  # (B, W, F) -> (B, W)
+            losses = functional.huber_loss(out, y, reduction="none")
+            loss = (losses * weight).sum() / weight.sum().clamp(min=1)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimiser.step()
+            rate = float(schedule.get_last_lr()[0])
+            schedule.step()
+            losses_since.append(loss.item())
+            if step % every == 0 or step == config.steps:
+                val_loss = _validation_loss(material, context, net.eval(), device)
+                is_best = val_loss < best_loss
+                train_loss, losses_since = float(np.mean(losses_since)), []
+                history.append(HistoryRow(seed, step, rate, finite(train_loss), finite(val_loss), is_best))
+                if is_best:
+                    best_loss, best_step, best_weights = val_loss, step, copy.deepcopy(net.state_dict())
+                elif step - best_step >= config.patience * every:
+                    break
+                if progress:
+                    progress(seed, step, config.steps)
     if progress:
         progress(seed, config.steps, config.steps)
     net.load_state_dict(best_weights)
-    return net.eval(), best_step
+    return FittedNet(seed, net.to("cpu").eval(), best_step, tuple(history))
+
+
+def assemble(
+    material: Material, config: TrainConfig, fitted: Sequence[FittedNet], extra_purge: int = 0
+) -> LSTMForecaster:
+    """The forecaster of the fitted nets, with its manifest.
+
+    `extra_purge`: bars without forecast besides the horizon after the last bar with a label.
+    """
+    nets = [each.net for each in fitted]
+    validation = _validate(material, config, nets, tuple(each.best_step for each in fitted))
+    split, slots, step_s = material.split, material.slots, material.step_s
+    labelled = slots[np.isfinite(material.y)]
+    trained_until = _time(labelled[-1], step_s)
+    manifest = Manifest(
+        schema_version=1,
+        created=datetime.now(UTC).replace(microsecond=0),
+        cell=config.cell,
+        hidden=config.hidden,
+        layers=config.layers,
+        context=config.strided_context().length,
+        stride=config.strided_context().stride,
+        features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in material.specs),
+        scaler=ScalerEntry(mean=material.scaler.mean, scale=material.scaler.scale),
+        label=ScaledReturn(horizon=config.horizon, mean=material.label_mean),
+        timeframe_s=step_s,
+        train_from=_time(slots[0], step_s),
+        train_until=_time(labelled[labelled < split.train_end][-1], step_s),
+        validation_from=_time(slots[slots >= split.val_begin][0], step_s),
+        trained_until=trained_until,
+        purge_bars=config.horizon + extra_purge,
+        expires=trained_until + timedelta(days=config.expires_days) if config.expires_days else None,
+        fill_rate=material.fill_rate,
+        seeds=tuple(each.seed for each in fitted),
+        threshold=validation.forecast_std or 0.0,
+        validation=validation,
+        training=training_entry(config),
+        data_sha256=material.data_sha256,
+        weights_sha256="",
+        versions=versions(),
+    )
+    weights = {each.seed: each.net for each in fitted}
+    _, weights_sha256 = pack_weights(weights, manifest.inputs_sha256())
+    manifest = manifest.model_copy(update={"weights_sha256": weights_sha256})
+    return LSTMForecaster(manifest, nets, history=[row for each in fitted for row in each.history])
+
+
+def training_entry(config: TrainConfig) -> dict[str, int | float | str | bool | list[str] | None]:
+    """The config as the manifest keeps it."""
+    return {**asdict(config), "events": list(config.events)}
+
+
+def versions() -> dict[str, str]:
+    """Of the program and of what decides its numbers."""
+    return {
+        "lstm_backtrader": lstm_backtrader.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+    }
+
+
+def warn_of_seam(measured: float | None, config: TrainConfig) -> None:
+    """Say so where the forecast steps visibly at a restart of its context."""
+    if measured is not None and measured > SEAM_LIMIT:
+        logger.warning(
+            "seam %.2f: the forecast steps where the context restarts (limit %.2f). Try --context %d.",
+            measured,
+            SEAM_LIMIT,
+            2 * config.context,
+        )
 
 
 def _validation_forecast(
-    material: Material, context: StridedContext, nets: list[RecurrentNet]
+    material: Material, context: StridedContext, nets: list[RecurrentNet], device: str = "cpu"
 ) -> tuple[NDArray[np.float64], slice]:
     """Ensemble mean on the validation rows (their context reaches back into train), and those rows."""
     split = material.split
     rows = material.rows(split.val_begin, split.val_end)
     seen = material.rows(split.val_begin - context.span - context.stride, split.val_end)
-    members = strided_forecast(nets, context, material.X[seen], material.slots[seen])
+    members = strided_forecast(nets, context, material.X[seen], material.slots[seen], device=device)
     return members.mean(axis=0, dtype=np.float64)[rows.start - seen.start :], rows
 
 
-def _validation_loss(material: Material, context: StridedContext, net: RecurrentNet) -> float:
-    forecast, rows = _validation_forecast(material, context, [net])
+def _validation_loss(material: Material, context: StridedContext, net: RecurrentNet, device: str) -> float:
+    forecast, rows = _validation_forecast(material, context, [net], device)
     return _huber(forecast, material.y[rows], material.weight[rows])
 
 
@@ -313,7 +232,7 @@ def _huber(forecast: NDArray[np.float64], y: NDArray[np.float64], weight: NDArra
 def _validate(
     material: Material, config: TrainConfig, nets: list[RecurrentNet], best_steps: tuple[int, ...]
 ) -> ValidationEntry:
-    """The ensemble's figures on validation; a visible seam is warned about."""
+    """The ensemble's figures on validation."""
     context = config.strided_context()
     forecast, rows = _validation_forecast(material, context, nets)
     y, is_event, slots = material.y[rows], material.is_event[rows], material.slots[rows]
@@ -323,25 +242,17 @@ def _validate(
             f"validation holds {int(known.sum())} bars with forecast and label; at least 2 are needed. "
             f"Give more data, or a larger val_fraction."
         )
-    measured = seam(context, forecast, slots)
-    if measured is not None and measured > SEAM_LIMIT:
-        logger.warning(
-            "seam %.2f: the forecast steps where the context restarts (limit %.2f). Try --context %d.",
-            measured,
-            SEAM_LIMIT,
-            2 * config.context,
-        )
     return ValidationEntry(
         bars=int(known.sum()),
         loss=_huber(forecast, y, material.weight[rows]),
         ic=correlation(forecast, y),
         event_ic=correlation(forecast[is_event], y[is_event]),
-        seam=measured,
+        seam=seam(context, forecast, slots),
         residual_std=float((y[known] - forecast[known]).std()),
         forecast_std=float(forecast[known].std()),
         best_steps=best_steps,
     )
 
 
-def _time(slot: int, step_ns: int) -> datetime:
-    return pd.Timestamp(int(slot) * step_ns, unit="ns", tz="UTC").to_pydatetime()
+def _time(slot: int, step_s: int) -> datetime:
+    return pd.Timestamp(int(slot) * step_s, unit="s", tz="UTC").to_pydatetime()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,22 +12,28 @@ import pandas as pd
 from lstm_backtrader.candles import COLUMNS, Bars
 from lstm_backtrader.forecast.cache import cached_forecast
 from lstm_backtrader.forecast.description import DescribedModel
-from lstm_backtrader.forecast.manifest import Manifest, file_stamps, read_manifest, read_weights
+from lstm_backtrader.forecast.history import HistoryRow, read_history
+from lstm_backtrader.forecast.manifest import Manifest, file_stamps, read_weights
 from lstm_backtrader.forecast.protocol import Forecaster, ForecastPoint, ForecastStream, check_forecaster
+from lstm_backtrader.forecast.schedule import DescribedSchedule, ScheduleManifest, read_any_manifest
 
 if TYPE_CHECKING:
     from lstm_backtrader.forecast.inference import LSTMForecaster
+    from lstm_backtrader.forecast.scheduled import ScheduledForecaster
 
 
-class ModelFile(DescribedModel):
-    """A model on disk. Its manifest and hashes are checked at once; torch loads when something is computed."""
+class _OnDisk:
+    """What is computed by a model on disk: torch loads when something is."""
 
-    def __init__(self, manifest: Manifest, folder: Path) -> None:
-        super().__init__(manifest, folder.name)
-        self.folder = folder
+    folder: Path
 
     def __repr__(self) -> str:
-        return f"ModelFile({str(self.folder)!r})"
+        return f"{type(self).__name__}({str(self.folder)!r})"
+
+    @cached_property
+    def history(self) -> tuple[HistoryRow, ...]:
+        """How its training went, if that was kept."""
+        return read_history(self.folder)
 
     def predict(self, candles: pd.DataFrame) -> pd.DataFrame:
         """See `Forecaster.predict`."""
@@ -37,16 +43,32 @@ class ModelFile(DescribedModel):
         """See `Forecaster.stream`."""
         return _LateStream(self._loaded)
 
-    def _loaded(self) -> LSTMForecaster:
+    def _loaded(self) -> LSTMForecaster | ScheduledForecaster:
         from lstm_backtrader.forecast.inference import load_model  # here, so that torch loads only when needed
 
         return load_model(self.folder)
 
 
+class ModelFile(_OnDisk, DescribedModel):
+    """A model on disk. Its manifest and hashes are checked at once."""
+
+    def __init__(self, manifest: Manifest, folder: Path) -> None:
+        super().__init__(manifest, folder.name)
+        self.folder = folder
+
+
+class ScheduleFile(_OnDisk, DescribedSchedule):
+    """A schedule of models on disk, checked as a single one is."""
+
+    def __init__(self, manifest: ScheduleManifest, folder: Path) -> None:
+        super().__init__(manifest, folder.name)
+        self.folder = folder
+
+
 class _LateStream:
     """A stream that is made at its first bar."""
 
-    def __init__(self, loaded: Callable[[], LSTMForecaster]) -> None:
+    def __init__(self, loaded: Callable[[], LSTMForecaster | ScheduledForecaster]) -> None:
         self._loaded = loaded
         self._stream: ForecastStream | None = None
 
@@ -77,7 +99,7 @@ def predict(forecaster: Forecaster, candles: pd.DataFrame) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=16)
-def _model_file(folder: Path, stamps: tuple[tuple[int, int], ...]) -> ModelFile:
-    manifest = read_manifest(folder)
+def _model_file(folder: Path, stamps: tuple[tuple[int, int], ...]) -> ModelFile | ScheduleFile:
+    manifest = read_any_manifest(folder)
     read_weights(folder, manifest)
-    return ModelFile(manifest, folder)
+    return ModelFile(manifest, folder) if isinstance(manifest, Manifest) else ScheduleFile(manifest, folder)

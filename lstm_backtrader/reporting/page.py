@@ -59,6 +59,7 @@ _FORECAST_ROWS = [
     ("ic", "IC: correlation of forecast and what followed", "signed"),
     ("seam", "Seam: forecast change where the context restarts, over elsewhere", "ratio"),
     ("threshold", "Forecast from which the signal is \N{PLUS-MINUS SIGN}1", "signed"),
+    ("thresholds", "Forecast from which the signal is \N{PLUS-MINUS SIGN}1", "text"),
 ]
 _SIMULATION_ROWS = [
     ("contract", "Contract", "text"),
@@ -110,6 +111,7 @@ class Page:
     simulation: Mapping[str, object] = field(default_factory=dict)  # what a futures account rests on
     money_digits: int = 2  # behind the point of an amount
     parameters: Mapping[str, object] = field(default_factory=dict)
+    sections: tuple[str, ...] = ()  # HTML shown after the forecast
     tearsheet: str | None = None  # a complete HTML document
 
 
@@ -133,6 +135,7 @@ def render_page(page: Page) -> str:
             "<h2>Account</h2>",
             _account_table(page),
             _facts("forecast", "Forecast", page.forecast, _FORECAST_ROWS),
+            *page.sections,
             _facts("simulation", "What the simulation rests on", page.simulation, _SIMULATION_ROWS),
             _trades_section(page.trades, page.money_digits),
             _parameters(page.parameters),
@@ -286,6 +289,13 @@ th[scope=row]{font-weight:400}
 .trades thead th{position:sticky;top:0;background:var(--back)}
 .parameters td.text{white-space:normal;overflow-wrap:anywhere}
 tr.split th,tr.split td{padding-top:14px}
+.curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:14px}
+.curves figure{margin:0}
+.curve{position:relative;height:110px;border:1px solid var(--line)}
+.curve svg{display:block;width:100%;height:100%;overflow:visible}
+.curve i{position:absolute;width:7px;height:7px;margin:-3px;border-radius:50%;background:var(--one)}
+.curves figcaption{font-size:12px;padding-top:3px}
+.folds th{white-space:normal}
 .loss{color:var(--loss)}
 details{margin:28px 0}
 summary{cursor:pointer}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +47,8 @@ def report(
     bounds: Mapping[str, object] | None = None,
     parameters: Mapping[str, object] | None = None,
     inputs: Mapping[str, object] | None = None,
+    sections: Sequence[str] = (),
+    details: Mapping[str, object] | None = None,
 ) -> RunReport:
     """Report a run made by `lbt.run`, or recorded after `lbt.instrument`.
 
@@ -56,7 +58,8 @@ def report(
     without costs: of an inverse contract a long at 1x, in its settlement coin.
     `baselines`: name to the results of another run, or to an equity Series. `bounds`: name to the results of this
     very run under another order of prices inside bars; the interval they span is reported. `parameters` are
-    printed, by default the strategy's own. `inputs` (name to SHA-256, say) go into metrics.json. Files
+    printed, by default the strategy's own. `inputs` (name to SHA-256, say) go into metrics.json. `sections` are
+    pieces of HTML for the page, `details` further keys of metrics.json. Files
     appear complete or not at all. Raises ReportError.
     """
     record = run_record(results)
@@ -81,6 +84,7 @@ def report(
         simulation=record.simulation or {},
         money_digits=record.money_digits,
         parameters=shown,
+        sections=tuple(sections),
     )
     provenance = {
         **(inputs or {}),
@@ -89,7 +93,7 @@ def report(
         "parameters": shown,
         "futures": record.has_ledger,
     }
-    return _write(page, Path(path), record.equity, record, provenance, ambiguity)
+    return _write(page, Path(path), record.equity, record, provenance, {"ambiguity": ambiguity, **(details or {})})
 
 
 def _ambiguity(record: RunRecord, account: Figures, others: Mapping[str, Figures]) -> dict[str, Any]:
@@ -163,6 +167,7 @@ def _page(
     simulation: Mapping[str, object],
     money_digits: int,
     parameters: Mapping[str, object],
+    sections: tuple[str, ...] = (),
 ) -> Page:
     held = None if prices is None else _hold(prices, equity.index, start_equity)
     figures = None if held is None else return_metrics(held, start_equity)
@@ -187,6 +192,7 @@ def _page(
         simulation=simulation,
         money_digits=money_digits,
         parameters=parameters,
+        sections=sections,
         tearsheet=None
         if days < 2
         else tearsheet_html(equity, start_equity=start_equity, benchmark=held, title=title, parameters=parameters),
@@ -253,11 +259,11 @@ def _write(
     equity: pd.DataFrame,
     record: RunRecord | None,
     inputs: Mapping[str, object],
-    ambiguity: Mapping[str, object] | None = None,
+    details: Mapping[str, object] | None = None,
 ) -> RunReport:
     if page.benchmark_equity is not None:
         equity = equity.assign(benchmark=page.benchmark_equity.to_numpy())
-    metrics = _document(page, record, inputs, ambiguity)
+    metrics = {**_document(page, record, inputs), **_plain(details or {})}
     html = render_page(page)
     if path.suffix.lower() == ".html":
         _write_together({path: lambda file: _write_text(file, html)})
@@ -276,9 +282,7 @@ def _write(
     return RunReport(path / "report.html", metrics, equity, page.trades)
 
 
-def _document(
-    page: Page, record: RunRecord | None, inputs: Mapping[str, object], ambiguity: Mapping[str, object] | None
-) -> dict[str, Any]:
+def _document(page: Page, record: RunRecord | None, inputs: Mapping[str, object]) -> dict[str, Any]:
     first, last = page.equity.index[0], page.equity.index[-1]
     document = {
         "schema": SCHEMA,
@@ -288,7 +292,6 @@ def _document(
         "baselines": page.baselines,
         "forecast": None if record is None else record.forecast,
         "simulation": None if record is None else record.simulation,
-        "ambiguity": ambiguity,
         "notes": page.notes,
         "span": {"start": _stamp(first), "end": _stamp(last), "bars": len(page.equity)},
         "inputs": {**inputs, "versions": {name: version(name) for name in PACKAGES}},

@@ -1,0 +1,64 @@
+"""The options that several commands of `lbt` share: name, type and one line of help each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+DAY = ["%Y-%m-%d"]
+
+Data = Annotated[Path, Option(help="Candles: Parquet, CSV or feather.", show_default=False)]
+Funding = Annotated[Path | None, Option(help="Funding rates: a time column and funding_rate.")]
+Mark = Annotated[Path | None, Option(help="Candles of the mark price, same bar length.")]
+
+# training
+Horizon = Annotated[int, Option(help="Bars ahead to forecast.")]
+Context = Annotated[int, Option(help="Bars every forecast has seen, at least.")]
+Stride = Annotated[int | None, Option(help="Bars between two fresh starts; default context / 4.")]
+Hidden = Annotated[int, Option(help="Size of the LSTM.")]
+Layers = Annotated[int, Option(help="LSTM layers.")]
+CellName = Annotated[str, Option(help="lstm, or rnn for comparison.")]
+Seeds = Annotated[int, Option(help="Nets in the ensemble.")]
+Seed = Annotated[int, Option(help="Seed of the first net.")]
+Steps = Annotated[int, Option(help="Optimiser steps a net.")]
+Batch = Annotated[int, Option(help="Crops a step.")]
+LearningRate = Annotated[float, Option(help="Peak of the one-cycle schedule.")]
+WeightDecay = Annotated[float, Option(help="Of AdamW.")]
+Dropout = Annotated[float, Option(help="Before the head, below 1.")]
+Patience = Annotated[int, Option(help="Evaluations, 20 in all, without a better validation loss before it stops.")]
+Events = Annotated[list[str] | None, Option(help="Column of events to learn from; repeatable.")]
+EventWeight = Annotated[float, Option(help="Extra weight of bars with a volume spike.")]
+ValFraction = Annotated[float, Option(help="Last part of the data, for validation.")]
+Embargo = Annotated[int, Option(help="Bars left out beside validation, besides the horizon.")]
+Expires = Annotated[int | None, Option(help="Days after which the model gives no forecast.")]
+DeviceName = Annotated[str, Option(help="auto, cpu or cuda; auto takes a GPU where there is one.")]
+
+# walk-forward
+TrainDays = Annotated[float, Option(help="Days each model learns from.", show_default=False)]
+StepDays = Annotated[float, Option(help="Days from one retraining to the next.", show_default=False)]
+Expanding = Annotated[bool, Option("--expanding", help="Learn from all data before, --train-days at least.")]
+Jobs = Annotated[int | None, Option(min=1, help="Nets trained at a time; default one a core.")]
+
+# account
+From = Annotated[
+    datetime | None, Option("--from", formats=DAY, help="First day to trade, UTC; default the first unseen bar.")
+]
+Until = Annotated[datetime | None, Option(formats=DAY, help="Last day to trade, UTC, whole.")]
+ContractName = Annotated[str | None, Option(help="What is traded, say bybit:BTC/USD:BTC; `lbt venues` lists them.")]
+Cash = Annotated[float | None, Option(help="Start equity in the settlement coin; default 10000 dollars or 1 coin.")]
+Leverage = Annotated[float, Option(help="Exchange leverage.")]
+MarginModeName = Annotated[str, Option(help="isolated, or cross.")]
+IntrabarName = Annotated[str, Option(help="Extreme of a bar that comes first: pessimistic, or optimistic.")]
+IntrabarData = Annotated[
+    Path | None, Option(help="Candles of shorter bars that say what happened inside the bars.")
+]
+Ambiguity = Annotated[bool, Option("--ambiguity", help="Run pessimistic and optimistic, and report the interval.")]
+Fraction = Annotated[float, Option(help="Notional is leverage x equity x this, so that fees fit.")]
+StopLoss = Annotated[float, Option(help="Fraction of price: 0.02 is 2 %; 0 is none.")]
+TakeProfit = Annotated[float, Option(help="Fraction of price; 0 is none.")]
+Trailing = Annotated[float, Option(help="Fraction of price; 0 is none.")]
+FeeBps = Annotated[float | None, Option(help="Fee a side in 0.01 %; default 2 for makers, 5 for takers.")]
+Threshold = Annotated[float | None, Option(help="|forecast| to act on; default the model's own.")]

@@ -1,0 +1,176 @@
+"""What the command `lbt` shows on the terminal: tables, notes, and bars while something goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from lstm_backtrader.demo import DemoResult
+    from lstm_backtrader.forecast.inference import LSTMForecaster
+    from lstm_backtrader.reporting.report import RunReport
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on stderr: `advance(label, done, total)` moves the bar of that label; thread-safe.
+
+    Nothing is drawn before the first call, so that a mistake found by then prints its one line alone.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = Progress(*columns, console=Console(stderr=True))
+    tasks: dict[str, Any] = {}
+
+    def advance(label: str, done: int, total: int) -> None:
+        if label not in tasks:
+            tasks[label] = progress.add_task(label, total=total)
+        progress.start()
+        progress.update(tasks[label], completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        if tasks:
+            progress.stop()
+
+
+def show(*parts: str | Table) -> None:
+    """Print lines and tables, neither wrapped nor cut."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    for part in parts:
+        console.print(part, markup=False) if isinstance(part, str) else console.print(part)
+
+
+def show_whole(table: Table) -> None:
+    """As wide as the table is, whatever the width of the terminal: a name that is cut cannot be typed."""
+    from rich.console import Console
+
+    Console(highlight=False, width=_width(table)).print(table)
+
+
+def fits(table: Table) -> bool:
+    """Whether the terminal is wide enough for all of the table."""
+    from rich.console import Console
+
+    return _width(table) <= Console().width
+
+
+def _width(table: Table) -> int:
+    """Columns that nothing of the table is cut or wrapped in."""
+    from rich.console import Console
+
+    return Console(width=1000).measure(table).maximum
+
+
+def show_notes(path: Path, candles: pd.DataFrame) -> None:
+    """Print what was read, and what was mended or found in it."""
+    span = f"{candles.index[0]:%Y-%m-%d %H:%M} to {candles.index[-1]:%Y-%m-%d %H:%M} UTC"
+    show(f"{path}: {len(candles):,} bars, {span}", *(f"  {line}" for line in candles.attrs["notes"]))
+
+
+def _table(*headings: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number == 0 else "right")
+    return table
+
+
+def demo_table(result: DemoResult) -> Table:
+    """The forecasts of a demonstration beside the best possible."""
+    table = _table("forecast", "IC, events", "of oracle", "IC, all bars", "of oracle", "seam")
+    on_events, on_all = result.oracle_ic, result.oracle_all_bar_ic
+    for name, events, everywhere, step in (
+        ("trained LSTM", result.lstm_ic_ratio, result.lstm_all_bar_ratio, f"{result.seam:.2f}"),
+        ("vanilla RNN", result.rnn_ic_ratio, result.rnn_all_bar_ratio, ""),
+        ("oracle", 1.0, 1.0, ""),
+    ):
+        table.add_row(
+            name,
+            f"{events * on_events:.3f}",
+            f"{events:.3f}",
+            f"{everywhere * on_all:.3f}",
+            f"{everywhere:.3f}",
+            step,
+        )
+    return table
+
+
+def model_table(model: LSTMForecaster) -> Table:
+    """A trained model."""
+    manifest, validation = model.manifest, model.manifest.validation
+    table = _table("model", "")
+    rows = {
+        "trained on": f"{manifest.train_from:%Y-%m-%d %H:%M} to {manifest.train_until:%Y-%m-%d %H:%M} UTC",
+        "validated on": f"{manifest.validation_from:%Y-%m-%d %H:%M} to {manifest.trained_until:%Y-%m-%d %H:%M} UTC",
+        "first bar it may forecast": f"{model.valid_from:%Y-%m-%d %H:%M} UTC",
+        "validation IC": _number(validation.ic, "{:+.4f}"),
+        "validation IC on volume spikes": _number(validation.event_ic, "{:+.4f}"),
+        "seam (1 is none)": _number(validation.seam, "{:.2f}"),
+        "best step of each seed": f"{', '.join(map(str, validation.best_steps))} of {manifest.training['steps']}",
+        "signal threshold": f"{manifest.threshold:.4f}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def folds_table(figures: dict[str, Any]) -> tuple[Table, str]:
+    """A row a fold, and the mean IC in words."""
+    accounts = list(dict.fromkeys(name for fold in figures["folds"] for name in fold["returns"]))
+    table = _table("fold, unseen by its model", "bars", "IC", "its SE", *accounts)
+    for fold in figures["folds"]:
+        table.add_row(
+            f"{fold['begin'][:10]} to {fold['last'][:10]}{'' if fold['counts'] else ' *'}",
+            f"{fold['bars']:,}",
+            _number(fold["ic"], "{:+.4f}"),
+            _number(fold["ic_se"], "{:.4f}"),
+            *(_number(fold["returns"].get(name), "{:+.2%}") for name in accounts),
+        )
+    return table, figures["mean"]
+
+
+_ACCOUNT_ROWS = (
+    ("total return", "total_return", "{:+.2%}"),
+    ("CAGR", "cagr", "{:+.2%}"),
+    ("Sharpe (365 days)", "sharpe", "{:.2f}"),
+    ("max drawdown", "max_drawdown", "{:.2%}"),
+    ("final equity", "final_equity", "{:,.@f}"),
+    ("fees", "fees", "{:,.@f}"),
+    ("funding", "funding", "{:+,.@f}"),
+    ("trades", "trades", "{:d}"),
+    ("liquidations", "liquidations", "{:d}"),
+)
+
+
+def account_table(report: RunReport, name: str) -> Table:
+    """An account beside what it is shown beside."""
+    metrics = report.metrics
+    digits = str((metrics["simulation"] or {}).get("money_digits", 2))
+    columns = {name: metrics["account"]}
+    if metrics["benchmark"]:
+        columns["price held 1x"] = metrics["benchmark"]
+    columns.update(metrics["baselines"])
+    table = _table("account", *columns)
+    for label, key, form in _ACCOUNT_ROWS:
+        if any(key in figures for figures in columns.values()):
+            form = form.replace("@", digits)
+            table.add_row(label, *(_number(figures.get(key), form) for figures in columns.values()))
+    return table
+
+
+def _number(value: float | int | None, form: str) -> str:
+    """The number; a dash where the column has no such figure (a price pays no fees, one bar has no Sharpe)."""
+    return "–" if value is None else form.format(value)
