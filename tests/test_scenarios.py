@@ -92,7 +92,7 @@ BY_HAND = [
 
 
 def as_row(case):
-    """A case of the table in the shape of those above; columns 6 to 9 are signals to enter and leave, long and short."""
+    """A case of the table as those above; its columns 6 to 9 are signals to enter and leave, long and short."""
     enter, leave = {}, {}
     for bar in case["bars"]:
         signals = [*bar[6:10], 0, 0, 0, 0][:4]
