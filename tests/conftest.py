@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -280,6 +282,20 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real market data at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Callable[[str], list[dict[str, Any]]]:
+    """`oracle(group)`: the cases of a group of figures that other projects' tests assert; skipped without them."""
+    path = Path(__file__).resolve().parents[2] / "shared" / "oracles" / "peer_cases.json"
+
+    def cases(group: str) -> list[dict[str, Any]]:
+        if not path.is_file():
+            pytest.skip(f"no table of other projects' cases at {path}")
+        groups = json.loads(path.read_text())["groups"]
+        return next(each["cases"] for each in groups if each["id"] == group)
+
+    return cases
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ class PlainAccount(Worth):
     equity: list = field(default_factory=list)
     fills: list = field(default_factory=list)  # (bar, data, tradeid, size, price, reason)
     events: set = field(default_factory=set)
+    starts: list = field(default_factory=list)  # what datas are held at the start of each bar
 
     def run(self):
         self.cash, self.count, self.fees, self.funding, self.gross = self.terms.cash, 0, 0.0, 0.0, 0.0
@@ -38,6 +39,7 @@ class PlainAccount(Worth):
             self.bars = [table[self.bar] for table in self.tables]
             self.traded = [bar["open"] for bar in self.bars]
             self.mark = [bar["mark_open"] for bar in self.bars]
+            self.starts.append({data for data, _ in self.positions})
             self.pay_funding()
             self.liquidate_where_due()
             for order in [each for each in self.book if each.is_active]:  # what these activate comes after them

@@ -28,7 +28,8 @@ def market(random, bars=40, volatility=0.02, level=100.0, mark="", is_open_odd=F
     index = pd.date_range("2025-01-01", periods=bars, freq="h", tz="UTC", name="open_time")
     table = pd.DataFrame({"open": opened, "high": high, "low": low, "close": close, "volume": 1.0}, index=index)
     high_rates = random.normal(0, rates, bars) * random.choice([1, 1, 1, 10], bars)  # some empty a margin
-    table["funding_rate"] = np.where(np.arange(bars) % 4 == 0, high_rates, NAN)
+    is_stamp = (np.arange(bars) % 4 == 0) & (random.random(bars) < 0.9)  # some are missing
+    table["funding_rate"] = np.where(is_stamp, high_rates, NAN)
     if mark:
         shift = np.exp(random.normal(0, volatility / 3, bars))
         for name in ("open", "high", "low", "close"):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_account import PlainAccount
+from plain_worth import Position, Worth
 from random_runs import bars_of, market, script_from, tables_from, terms_from
 from tickets import Terms, Ticket, play
 
@@ -130,6 +131,69 @@ def test_partial_closes_take_their_share_of_margin_and_profit(seed, is_inverse, 
     margin = size / entry / 3 if is_inverse else size * entry / 3
     assert half.broker.margin() == pytest.approx(margin / 2)
     assert half.broker.ledger.gross_profit == pytest.approx(whole.broker.ledger.gross_profit / 2)
+
+
+@settings(max_examples=150)
+@given(seed=seeds, is_cross=st.booleans())
+def test_at_the_liquidation_price_the_balance_equals_the_requirement(seed, is_cross):
+    random = np.random.default_rng(seed)
+    terms = terms_from(random, is_cross=is_cross, leverage=float(random.choice([2, 5, 20])))
+    tables = tables_from(random, 2)
+    tables = [table.iloc[:4].drop(columns=[name for name in table if "_" in name]) for table in tables]
+    unit = terms.cash * terms.leverage / 6
+    units = [unit * (level if terms.is_inverse else 1 / level) * random.uniform(0.1, 1) for level in (100, 20)]
+    sides = random.choice([-1, 1], 2)
+    orders = [Ticket(sides[data] * units[data], data=data) for data in (0, 1)]
+
+    run = play(terms, tables, {0: orders, 1: orders})
+
+    worth = Worth(terms)
+    held = {id(data): (data, as_position(worth, leg)) for data, _, leg in run.broker.legs()}
+    for data, position in held.values():
+        price = run.broker.liquidation_price(data)
+        if not 0.0 < price < np.inf:
+            continue
+        balance = worth.profit(position, price)
+        balance += run.broker.wallet() if is_cross else position.margin
+        required = worth.requirement(position, price)
+        for other, more in held.values() if is_cross else ():
+            if other is not data:
+                balance += worth.profit(more, other.close[0])
+                required += worth.requirement(more, other.close[0])
+        assert balance == pytest.approx(required, rel=1e-9, abs=1e-9 * terms.cash)
+
+
+def as_position(worth, leg):
+    return Position(leg.size, leg.size * worth.w(leg.entry), leg.margin)
+
+
+@settings(max_examples=60)
+@given(seed=seeds)
+def test_what_was_real_and_what_was_missing_is_counted(seed):
+    terms, tables, script = drawn(seed)
+
+    run = play(terms, tables, script)
+
+    plain = PlainAccount(terms, [bars_of(table) for table in tables], script).run()
+    met = [
+        (number, row)
+        for data, table in enumerate(tables)
+        for number, row in enumerate(table.to_dict("records"))
+        if data in plain.starts[number]
+    ]
+    marked = [
+        all(row.get(f"mark_{name}", np.nan) > 0 for name in ("open", "high", "low", "close")) for _, row in met
+    ]
+    has_rate = [row["funding_rate"] == row["funding_rate"] for _, row in met]
+    coverage = run.broker.ledger.coverage
+    assert coverage.funding_real == sum(has_rate)  # every fourth hour has one, the venue's grid is eight
+    assert coverage.funding_missing == sum(
+        number % 8 == 0 and not has for (number, _), has in zip(met, has_rate, strict=True)
+    )
+    assert coverage.funding_mark_imputed == sum(
+        has and not is_marked for has, is_marked in zip(has_rate, marked, strict=True)
+    )
+    assert (coverage.bars_marked, coverage.bars_unmarked) == (sum(marked), len(marked) - sum(marked))
 
 
 # ---- symmetry
@@ -316,7 +380,7 @@ def test_shorter_bars_within_the_bars_are_the_run_on_the_shorter_bars(seed, ever
     shorter = play(terms, fine, script, every=every)
 
     assert run.equity == pytest.approx(shorter.equity[every - 1 :: every], rel=1e-9, abs=1e-9 * terms.cash)
-    assert [fill[1:] for fill in in_order(run.fills)] == [fill[1:] for fill in in_order(shorter.fills)]
+    assert [fill[1:] for fill in run.fills] == [fill[1:] for fill in shorter.fills]
     assert run.broker.ledger.funding == pytest.approx(shorter.broker.ledger.funding, abs=1e-9 * terms.cash)
     assert run.broker.ledger.coverage == shorter.broker.ledger.coverage
 

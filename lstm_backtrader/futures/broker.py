@@ -122,7 +122,7 @@ class FuturesBroker(BarPlayer):
         self._process_order_history()
         if self.pending:
             self._expire()
-        if self._legs or self.pending:
+        if self._legs or self.pending or self.p.coo:
             bars = self._new_bars()
             if bars:
                 self._play(bars)
@@ -131,6 +131,10 @@ class FuturesBroker(BarPlayer):
     def _new_bars(self) -> dict[Feed, Prices]:
         """Bars of the datas with something held or ordered; a step may bring a new bar of another data only."""
         bars = {}
+        if self.p.coo:  # an order made before its data's next bar would meet one that is over
+            for data in self.cerebro.datas:
+                if data not in self._legs and all(order.data is not data for order in self.pending) and len(data):
+                    self._seen[data] = data.datetime[0]
         for data in dict.fromkeys([*self._legs, *(order.data for order in self.pending)]):
             if len(data) and self._seen.get(data) != data.datetime[0]:
                 self._seen[data] = data.datetime[0]
@@ -144,6 +148,8 @@ class FuturesBroker(BarPlayer):
         self._begin()
         for step in self._finer.steps(bars) if self._finer else (bars,):
             self._open_step(step)
+            if self.pending:
+                self._fill_past_sessions()
             self._pay_funding(step)
             self._play_step()
         self._finish()

@@ -48,7 +48,7 @@ class BarPlayer(FuturesAccount):
         self._last: dict[Feed, Point] = {}  # where they were at the end of the last bar played
         self._bars: Mapping[Feed, Prices] = {}
         self._tried: set[int] = set()  # orders that had their chance in this bar
-        self._ends: dict[Feed, set[str]] = {}  # what could have ended a position in this bar
+        self._ends: dict[tuple[Feed, int], set[str]] = {}  # what could have ended a position in this bar
 
     def _price(self, data: Feed) -> float:
         point = self._at.get(data) or self._last.get(data)  # close[0] is that of a bar yet to be played
@@ -92,9 +92,12 @@ class BarPlayer(FuturesAccount):
         self._at = {}
 
     def _finish(self) -> None:
-        for data, ends in self._ends.items():
+        unsure: dict[Feed, set[str]] = {}
+        for (data, _), ends in self._ends.items():
             if len(ends) > 1:
-                self.ledger.ambiguous_bars.append(AmbiguousBar(data.datetime[0], data, tuple(sorted(ends))))
+                unsure.setdefault(data, set()).update(ends)
+        for data, ends in unsure.items():
+            self.ledger.ambiguous_bars.append(AmbiguousBar(data.datetime[0], data, tuple(sorted(ends))))
 
     def _waiting(self) -> list[Any]:
         """Orders that may fill in these bars: active, and made before their data's bar."""
@@ -114,6 +117,12 @@ class BarPlayer(FuturesAccount):
             if matching.share_of_way(order, opened, opened) is not None:
                 self._meet(order, opened, at_open=True)
         self._trail(self._at)
+
+    def _fill_past_sessions(self) -> None:
+        """Orders for the close of a session that ended with the bar before: at its close, before this bar."""
+        for order in self._waiting():
+            if order.exectype == Order.Close and order.pannotated and order.data.datetime[0] > order.dteos:
+                self._try(order, lambda order: self._try_exec_close(order, order.pannotated))
 
     def _fill_at_close(self) -> None:
         for order in self._waiting():
@@ -180,6 +189,9 @@ class BarPlayer(FuturesAccount):
             if share is not None:
                 yield _Event(share, stop if matching.is_stop(order) else limit, order.ref, order)
         if self._is_cross:
+            if self._legs and self._health(self._worst_mark) <= 0.0:
+                for data, tradeid, _ in self.legs():
+                    self._ends.setdefault((data, tradeid), set()).add("liquidation")
             share = self._margin_call(ends)
             if share is not None:
                 yield _Event(share, _LIQUIDATION, 0)
@@ -189,7 +201,7 @@ class BarPlayer(FuturesAccount):
                 level = leg.isolated_liquidation_price()
                 mark = self._bars[data].mark
                 if leg.side * mark.worst(leg.side) <= leg.side * level:
-                    self._ends.setdefault(data, set()).add("liquidation")
+                    self._ends.setdefault((data, tradeid), set()).add("liquidation")
                 share = matching.reached(level, leg.size < 0, self._at[data].mark, ends[data].mark)
                 if share is not None:
                     yield _Event(share, _LIQUIDATION, number, None, data, tradeid)
@@ -198,7 +210,8 @@ class BarPlayer(FuturesAccount):
         """Remember that the bar can end a position by this order."""
         leg = self._leg(order)
         if leg.size * order.size < 0.0 and matching.may_be_met(order, self._bars[order.data].traded):
-            self._ends.setdefault(order.data, set()).add("stop" if matching.is_stop(order) else "target")
+            found = self._ends.setdefault((order.data, order.tradeid), set())
+            found.add("stop" if matching.is_stop(order) else "target")
 
     def _happen(self, event: _Event) -> None:
         if event.order is not None:
@@ -272,7 +285,6 @@ class BarPlayer(FuturesAccount):
             price, profit = self._mark(data), profits[data, tradeid]
             if share < 1.0 and profit < 0.0:
                 price = rules.bankruptcy_price(leg.size, leg.entry, -share * profit, 0.0, leg.contract.is_inverse)
-            self._ends.setdefault(data, set()).add("liquidation")
             self._force_out(data, tradeid, leg, price)
 
     def _force_out(self, data: Feed, tradeid: int, leg: Leg, price: float) -> None:
