@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lstm_backtrader.candles import MARK_COLUMNS, PRICES, bar_seconds, check_candles, format_timeframe, open_times
 from lstm_backtrader.datafeeds.pace import late_s
 from lstm_backtrader.errors import ConfigError
-from lstm_backtrader.futures.bar import Prices, prices_of
+from lstm_backtrader.futures.bar import Bar, Prices, prices_of
 
 _EPOCH_DAYS = 719_163.0
 _DAY_S = 86_400
@@ -98,12 +98,13 @@ class FinerCandles:
             [prices.rate] + [math.nan] * (last - first) if table.rate is None else table.rate[first:last].tolist()
         )
         times = table.open_time[first:last].tolist()
-        return [
+        rows = [
             prices_of(traded, mark, rate)._replace(span=(time, time + table.bar_s))
             for time, rate, traded, mark in zip(
                 times, rates, table.traded[first:last].tolist(), table.mark[first:last].tolist(), strict=False
             )
         ]
+        return _within_mark(rows, prices) if prices.has_mark else rows
 
     def _table(self, data: Any) -> _Table | None:
         if "" not in self._tables:
@@ -114,3 +115,17 @@ class FinerCandles:
                 "Give a mapping of their names to tables."
             )
         return self._tables[""]
+
+
+def _within_mark(rows: list[Prices], whole: Prices) -> list[Prices]:
+    """The shorter bars; where they know no mark price it is the traded one, within the longer bar's mark prices."""
+    low, high = whole.mark.low, whole.mark.high
+    found = []
+    for number, row in enumerate(rows):
+        mark = row.mark
+        if not row.has_mark:
+            mark = Bar(*(min(max(price, low), high) for price in row.traded))
+            if number == 0:
+                mark = mark._replace(open=whole.mark.open)
+        found.append(row._replace(mark=mark, has_mark=True))
+    return found

@@ -91,6 +91,8 @@ def ambiguity_notes(ambiguity: Mapping[str, Any] | None) -> tuple[str, ...]:
     if ambiguity is None or ambiguity["total_return"] is None:
         return ()
     low, high = ambiguity["total_return"]
+    if low == high:
+        return ("The order of prices inside bars, taken worst and best, makes no difference to the result.",)
     return (
         "The order of prices inside bars is not known; taken worst and best it makes the total return "
         f"{low:+.2%} to {high:+.2%}.",
