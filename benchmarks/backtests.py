@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from itertools import count
 from typing import Any
@@ -31,6 +31,7 @@ from lstm_backtrader.candles import Bars
 from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.forecast.features import make_features
 from lstm_backtrader.forecast.inference import LSTMForecaster
+from lstm_backtrader.futures.broker import FuturesBroker
 
 BARS = 100_000
 
@@ -91,6 +92,18 @@ def against_sma_cross(plan: Plan) -> Outcome:
         )
 
     return contests(set_up, Shape(), plan)
+
+
+def account_against_stock(feed: Callable[[pd.DataFrame], object], plan: Plan) -> Outcome:
+    """A crossover that is always in the market: time on Backtrader's broker over time on the futures account."""
+
+    def set_up(market: pd.DataFrame, _model: LSTMForecaster) -> Contest:
+        return Contest(
+            over=lambda: run(feed(market), sma_cross, observers=False),
+            under=lambda: run(feed(market), sma_cross, observers=False, broker=FuturesBroker()),
+        )
+
+    return contests(set_up, Shape(), replace(plan, pairs=min(plan.pairs, plan.repeats)), bars=40_000)
 
 
 def against_plain_backtrader(plan: Plan) -> Outcome:

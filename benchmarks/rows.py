@@ -10,6 +10,8 @@ from typing import Literal
 from benchmarks import backtests, fresh, inference, memory, peers, training
 from benchmarks.measure import Outcome, Plan
 from benchmarks.models import Shape
+from benchmarks.strategy import pandas_feed
+from lstm_backtrader.datafeeds.frames import CandleFeed
 
 Bound = Literal["at least", "at most", "reported"]
 
@@ -115,6 +117,18 @@ ROWS = (
         "at least",
         1,
         _OTHER,
+    ),
+    Row(
+        "BackBroker over FuturesBroker, SMA cross on PandasData",
+        partial(backtests.account_against_stock, pandas_feed),
+        "at least",
+        0.8,
+    ),
+    Row(
+        "BackBroker over FuturesBroker, SMA cross on CandleFeed",
+        partial(backtests.account_against_stock, CandleFeed),
+        "at least",
+        0.65,
     ),
     Row("Backtrader, PandasData, signals ready, over ours", _reported(backtests.against_plain_backtrader)),
     Row("backtesting.py, signals ready, over ours", _reported(peers.against_backtesting_py)),

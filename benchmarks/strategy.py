@@ -68,9 +68,11 @@ class FollowSignal(bt.Strategy):
             self.trades.append((trade.dtopen, trade.dtclose, trade.pnlcomm))
 
 
-def run(feed: object, signal: Signal, observers: bool = True) -> Result:
-    """A backtest on Backtrader's own broker, with the observers it has by default, or without."""
+def run(feed: object, signal: Signal, observers: bool = True, broker: object = None) -> Result:
+    """A backtest on Backtrader's own broker or another, with the observers it has by default, or without."""
     cerebro = bt.Cerebro(stdstats=observers)
+    if broker is not None:
+        cerebro.setbroker(broker)
     cerebro.broker.setcash(CASH)
     cerebro.broker.setcommission(FEE)
     cerebro.adddata(feed)

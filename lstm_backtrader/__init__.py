@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lstm_backtrader.forecast.inference import load_model
     from lstm_backtrader.forecast.training import TrainConfig, train
     from lstm_backtrader.futures.broker import FuturesBroker
+    from lstm_backtrader.futures.contract import Contract
+    from lstm_backtrader.futures.venues import find_contract
     from lstm_backtrader.indicators.lstm import LSTMSignal
     from lstm_backtrader.reporting.report import report, report_from_equity
     from lstm_backtrader.session import instrument, run
@@ -25,9 +27,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "CandleFeed": "lstm_backtrader.datafeeds.frames",
+    "Contract": "lstm_backtrader.futures.contract",
     "FuturesBroker": "lstm_backtrader.futures.broker",
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
     "TrainConfig": "lstm_backtrader.forecast.training",
+    "find_contract": "lstm_backtrader.futures.venues",
     "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
     "load_model": "lstm_backtrader.forecast.inference",
@@ -43,10 +47,12 @@ _SUBPACKAGES = ("datafeeds", "strategies")
 
 __all__ = [
     "CandleFeed",
+    "Contract",
     "FuturesBroker",
     "LSTMSignal",
     "TrainConfig",
     "datafeeds",
+    "find_contract",
     "from_module",
     "instrument",
     "load_model",

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import backtrader as bt
 import pandas as pd
@@ -17,7 +17,10 @@ from lstm_backtrader.candles import COLUMNS, KNOWN_COLUMNS
 from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.protocol import Forecaster
-from lstm_backtrader.futures.broker import FuturesBroker
+from lstm_backtrader.futures.account import MarginMode
+from lstm_backtrader.futures.bar import Intrabar
+from lstm_backtrader.futures.broker import FuturesBroker, as_contract
+from lstm_backtrader.futures.contract import Contract
 from lstm_backtrader.indicators.models import as_forecaster
 from lstm_backtrader.reporting.recorder import RunRecorder
 from lstm_backtrader.reporting.report import RunReport, report
@@ -36,8 +39,11 @@ _SLOWEST_BASELINE = 168  # bars of warm-up that SmaCross wants
 class BacktestConfig:
     """An account and the rules a forecast is traded by. Fractions: 0.02 is 2 %."""
 
-    cash: float = 10_000.0  # in the settlement coin
+    contract: str | Contract | None = None  # a preset's name or a contract; None: a large linear venue's first tier
+    cash: float | None = None  # in the settlement coin; None: 10,000 dollars, or 1 coin
     leverage: float = 1.0  # of the exchange; notional = leverage * fraction * equity
+    margin_mode: MarginMode = "isolated"
+    intrabar: Intrabar = "pessimistic"  # which extreme of a bar comes first
     fraction: float = 0.95  # of equity put to work
     stop_loss: float = 0.0  # of the entry price; 0: none
     take_profit: float = 0.0
@@ -47,8 +53,13 @@ class BacktestConfig:
     allow_insample: bool = False
 
     def __post_init__(self) -> None:
-        if not (self.cash > 0 and math.isfinite(self.cash)):
+        if self.cash is not None and not (self.cash > 0 and math.isfinite(self.cash)):
             raise ConfigError(f"cash {self.cash:g} must be above 0 and finite. Give the start equity, say 10000.")
+        if self.margin_mode not in get_args(MarginMode):
+            raise ConfigError(f"margin-mode {self.margin_mode!r} is unknown. Use isolated or cross.")
+        if self.intrabar not in get_args(Intrabar):
+            raise ConfigError(f"intrabar {self.intrabar!r} is unknown. Use pessimistic or optimistic.")
+        as_contract(self.contract)  # raises for one that is unknown
         if not self.leverage >= 1:
             raise ConfigError(
                 f"leverage {self.leverage:g} must be 1 or more. To use less of the equity, lower fraction."
@@ -67,11 +78,24 @@ class BacktestConfig:
         if self.fee_bps is not None and not 0 <= self.fee_bps < 1000:
             raise ConfigError(f"fee-bps {self.fee_bps:g} is outside 0 to 1000. 5 is 0.05 % a side.")
 
-    def broker(self, leverage: float | None = None) -> FuturesBroker:
-        """A fresh account by these rules."""
+    def broker(
+        self,
+        leverage: float | None = None,
+        intrabar: Intrabar | None = None,
+        intrabar_candles: pd.DataFrame | None = None,
+    ) -> FuturesBroker:
+        """A fresh account by these rules, or with another leverage or order of prices inside a bar."""
         fee = None if self.fee_bps is None else self.fee_bps / 10_000
+        contract = as_contract(self.contract)
         return FuturesBroker(
-            leverage=self.leverage if leverage is None else leverage, cash=self.cash, taker_fee=fee, maker_fee=fee
+            contract,
+            leverage=self.leverage if leverage is None else leverage,
+            cash=self.cash or (10_000.0 if contract.money_digits == 2 else 1.0),
+            margin_mode=self.margin_mode,
+            intrabar=intrabar or self.intrabar,
+            intrabar_candles=intrabar_candles,
+            taker_fee=fee,
+            maker_fee=fee,
         )
 
 
@@ -83,6 +107,8 @@ def backtest(
     *,
     begin: pd.Timestamp | None = None,
     end: pd.Timestamp | None = None,
+    intrabar_candles: pd.DataFrame | None = None,
+    ambiguity: bool = False,
     symbol: str = "",
     title: str | None = None,
     inputs: dict[str, str] | None = None,
@@ -92,8 +118,10 @@ def backtest(
 
     `begin` defaults to the first bar the model may forecast; bars before it serve as warm-up and are never
     traded. Where there are too few of them, it moves to the end of the warm-up. BuyAndHold at 1x and SmaCross at
-    the same leverage trade the same bars on the same account and are shown beside it. `inputs` (name -> SHA-256)
-    goes into metrics.json. `tick` is called while a run goes on.
+    the same leverage trade the same bars on the same account and are shown beside it. `intrabar_candles`: shorter
+    candles that say what happened inside the bars. `ambiguity`: run the account both pessimistic and optimistic,
+    report `config.intrabar` and show the other beside it; the truth lies between. `inputs` (name -> SHA-256) goes
+    into metrics.json. `tick` is called while a run goes on.
     Raises `ConfigError` and `DataError` for options and spans that cannot be traded.
     """
     config = config or BacktestConfig()
@@ -104,30 +132,44 @@ def backtest(
     traded = _span(candles, forecaster.warmup, begin, end)
     bars_before = int((traded.index < begin).sum())
 
-    def account(strategy: type[bt.Strategy], leverage: float | None = None, **params: Any) -> list[Any]:
+    def account(
+        strategy: type[bt.Strategy],
+        leverage: float | None = None,
+        intrabar: Intrabar | None = None,
+        **params: Any,
+    ) -> list[Any]:
         cerebro = bt.Cerebro(stdstats=False)
         cerebro.adddata(CandleFeed(traded, name=symbol))
-        cerebro.setbroker(config.broker(leverage))
+        cerebro.setbroker(config.broker(leverage, intrabar, intrabar_candles))
         cerebro.addstrategy(strategy, trade_from=begin.to_pydatetime(), fraction=config.fraction, **params)
         cerebro.addanalyzer(RunRecorder, start=begin.to_pydatetime())
         if tick is not None:
-            cerebro.addanalyzer(_Ticker, tick=tick, label=strategy.__name__, bars=len(traded))
+            label = f"{strategy.__name__}{'' if intrabar is None else f' {intrabar}'}"
+            cerebro.addanalyzer(_Ticker, tick=tick, label=label, bars=len(traded))
         return list(run(cerebro))
 
-    results = account(
-        LSTMFutures,
-        model=forecaster,
-        threshold=config.threshold,
-        allow_insample=config.allow_insample,
-        stop_price_pct=config.stop_loss,
-        take_profit_price_pct=config.take_profit,
-        trailing_price_pct=config.trailing,
-    )
+    def forecast_account(intrabar: Intrabar | None = None) -> list[Any]:
+        return account(
+            LSTMFutures,
+            intrabar=intrabar,
+            model=forecaster,
+            threshold=config.threshold,
+            allow_insample=config.allow_insample,
+            stop_price_pct=config.stop_loss,
+            take_profit_price_pct=config.take_profit,
+            trailing_price_pct=config.trailing,
+        )
+
+    results = forecast_account()
+    other: Intrabar = "optimistic" if config.intrabar == "pessimistic" else "pessimistic"
+    bounds = {f"the same, {other} inside bars": forecast_account(other)} if ambiguity else None
     baselines: dict[str, object] = {"buy and hold 1x, after costs": account(BuyAndHold, leverage=1.0)}
     if bars_before >= _SLOWEST_BASELINE - 1:
         baselines[f"SMA cross {config.leverage:g}x"] = account(SmaCross)
     parameters = {"model": getattr(forecaster, "name", type(forecaster).__name__), **asdict(config)}
-    return report(results, out, title=title, baselines=baselines, parameters=parameters, inputs=inputs)
+    return report(
+        results, out, title=title, baselines=baselines, bounds=bounds, parameters=parameters, inputs=inputs
+    )
 
 
 def file_sha256(path: str | Path) -> str:

@@ -1,9 +1,9 @@
-"""The command `lbt`: demo, train, backtest, report. Everything heavy loads inside the command that needs it."""
+"""The command `lbt`: demo, train, backtest, report, venues. Everything heavy loads inside the command in need."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lstm_backtrader.demo import DemoResult
     from lstm_backtrader.forecast.inference import LSTMForecaster
+    from lstm_backtrader.futures.venues import ListedMarket
     from lstm_backtrader.reporting.report import RunReport
 
 app = typer.Typer(
@@ -124,8 +125,23 @@ def backtest(
         typer.Option("--from", formats=_DAY, help="First day to trade, UTC; default the first unseen bar."),
     ] = None,
     until: Annotated[datetime | None, typer.Option(formats=_DAY, help="Last day to trade, UTC, whole.")] = None,
-    cash: Annotated[float, typer.Option(help="Start equity in the settlement coin.")] = 10_000.0,
+    contract: Annotated[
+        str | None, typer.Option(help="What is traded, say bybit:BTC/USD:BTC; `lbt venues` lists them.")
+    ] = None,
+    cash: Annotated[
+        float | None, typer.Option(help="Start equity in the settlement coin; default 10000 dollars or 1 coin.")
+    ] = None,
     leverage: Annotated[float, typer.Option(help="Exchange leverage.")] = 1.0,
+    margin_mode: Annotated[str, typer.Option(help="isolated, or cross.")] = "isolated",
+    intrabar: Annotated[
+        str, typer.Option(help="Extreme of a bar that comes first: pessimistic, or optimistic.")
+    ] = "pessimistic",
+    intrabar_data: Annotated[
+        Path | None, typer.Option(help="Candles of shorter bars that say what happened inside the bars.")
+    ] = None,
+    ambiguity: Annotated[
+        bool, typer.Option("--ambiguity", help="Run pessimistic and optimistic, and report the interval.")
+    ] = False,
     fraction: Annotated[float, typer.Option(help="Notional is leverage x equity x this, so that fees fit.")] = 0.95,
     stop_loss: Annotated[float, typer.Option(help="Fraction of price: 0.02 is 2 %; 0 is none.")] = 0.0,
     take_profit: Annotated[float, typer.Option(help="Fraction of price; 0 is none.")] = 0.0,
@@ -149,8 +165,11 @@ def backtest(
     from lstm_backtrader.indicators.models import as_forecaster
 
     config = BacktestConfig(
+        contract=contract,
         cash=cash,
         leverage=leverage,
+        margin_mode=margin_mode,  # type: ignore[arg-type]  # checked by BacktestConfig
+        intrabar=intrabar,  # type: ignore[arg-type]
         fraction=fraction,
         stop_loss=stop_loss,
         take_profit=take_profit,
@@ -162,7 +181,8 @@ def backtest(
     forecaster = as_forecaster(model)
     candles = read_candles(data, funding=funding, mark=mark)
     _print_notes(data, candles)
-    files = {"data": data, "funding": funding, "mark": mark}
+    finer = None if intrabar_data is None else read_candles(intrabar_data)
+    files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data}
     inputs = {f"{name}_sha256": file_sha256(path) for name, path in files.items() if path is not None}
     inputs |= {"model_sha256": file_sha256(model / WEIGHTS), "manifest_sha256": file_sha256(model / MANIFEST)}
     with _progress() as advance:
@@ -173,6 +193,8 @@ def backtest(
             config,
             begin=None if from_ is None else pd.Timestamp(from_, tz="UTC"),
             end=None if until is None else pd.Timestamp(until, tz="UTC") + pd.Timedelta(days=1),
+            intrabar_candles=finer,
+            ambiguity=ambiguity,
             symbol=data.stem,
             inputs=inputs,
             tick=advance,
@@ -201,6 +223,21 @@ def report(
         written = report_from_equity(curve, out, title=title or equity.stem)
         advance("drawing the tearsheet", 1, 1)
     _print(_account_table(written, "equity"), f"report: {written.html}")
+
+
+@app.command()
+def venues() -> None:
+    """List the contracts there are presets of, and the markets there are none of."""
+    from lstm_backtrader.futures.venues import known_markets
+
+    markets = known_markets()
+    _print(_contract_table(markets))
+    for market in markets:
+        if market.contract is None:
+            _print(f"{market.name} ({market.id}), not offered: {market.reason}")
+    _print(
+        "In Python: lbt.find_contract('venue:symbol'); of any other market lbt.Contract.from_ccxt(market, tiers)."
+    )
 
 
 def main() -> None:
@@ -346,9 +383,9 @@ _ACCOUNT_ROWS = (
     ("CAGR", "cagr", "{:+.2%}"),
     ("Sharpe (365 days)", "sharpe", "{:.2f}"),
     ("max drawdown", "max_drawdown", "{:.2%}"),
-    ("final equity", "final_equity", "{:,.2f}"),
-    ("fees", "fees", "{:,.2f}"),
-    ("funding", "funding", "{:+,.2f}"),
+    ("final equity", "final_equity", "{:,.@f}"),
+    ("fees", "fees", "{:,.@f}"),
+    ("funding", "funding", "{:+,.@f}"),
     ("trades", "trades", "{:d}"),
     ("liquidations", "liquidations", "{:d}"),
 )
@@ -356,6 +393,7 @@ _ACCOUNT_ROWS = (
 
 def _account_table(report: RunReport, name: str) -> Table:
     metrics = report.metrics
+    digits = str((metrics["simulation"] or {}).get("money_digits", 2))
     columns = {name: metrics["account"]}
     if metrics["benchmark"]:
         columns["price held 1x"] = metrics["benchmark"]
@@ -363,7 +401,48 @@ def _account_table(report: RunReport, name: str) -> Table:
     table = _table("account", *columns)
     for label, key, form in _ACCOUNT_ROWS:
         if any(key in figures for figures in columns.values()):
-            table.add_row(label, *(_number(figures.get(key), form) for figures in columns.values()))
+            table.add_row(
+                label, *(_number(figures.get(key), form.replace("@", digits)) for figures in columns.values())
+            )
+    return table
+
+
+def _contract_table(markets: Iterable[ListedMarket]) -> Table:
+    table = _table(
+        "venue",
+        "symbol",
+        "kind",
+        "settled in",
+        "contract size",
+        "max leverage",
+        "maintenance",
+        "tiers",
+        "maker",
+        "taker",
+        "funding, UTC",
+        "as of",
+    )
+    for market in markets:
+        contract = market.contract
+        if contract is None:
+            continue
+        unit = contract.symbol.split("/")[1].split(":")[0] if contract.is_inverse else contract.symbol.split("/")[0]
+        known = f"to {contract.notional_cap:,.0f} {contract.settlement}"
+        first, every = contract.funding_offset_hours, contract.funding_hours
+        table.add_row(
+            market.venue,
+            contract.symbol,
+            contract.kind,
+            contract.settlement,
+            f"{contract.contract_size:f}".rstrip("0").rstrip(".") + f" {unit}",
+            f"{contract.max_leverage:g}x",
+            f"{contract.maintenance:.2%}" + (" + fee" if contract.fee_in_maintenance else ""),
+            f"{'partial' if contract.is_partial else 'complete'}, {known}",
+            f"{contract.maker_fee:.3%}",
+            f"{contract.taker_fee:.3%}",
+            f"{first:02.0f}:00, every {every:g} h",
+            market.as_of,
+        )
     return table
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import backtrader as bt
 
 from lstm_backtrader.errors import ConfigError, LeverageError
+from lstm_backtrader.futures.contract import Contract
 from lstm_backtrader.futures.rules import liquidation_distance
 
 
@@ -30,13 +31,14 @@ class Exits:
                     f"{name}_price_pct={distance} must be in [0, 1). It is a fraction of the price: 0.02 is 2 %."
                 )
 
-    def check_liquidation(self, leverage: float, maintenance: float) -> None:
-        """Refuse a stop that the venue's liquidation would always forestall, on either side.
+    def check_liquidation(self, leverage: float, contract: Contract) -> None:
+        """Refuse a stop that the venue's liquidation of an isolated position would forestall, on either side.
 
         Raises:
             LeverageError: naming the distance to stay below.
         """
-        distance = min(liquidation_distance(side, leverage, maintenance) for side in (1, -1))
+        terms = (contract.maintenance, contract.closing_fee, contract.is_inverse, contract.on_entry)
+        distance = min(liquidation_distance(side, leverage, *terms) for side in (1, -1))
         for name, value in (("stop", self.stop), ("trailing", self.trailing)):
             if value >= distance:
                 raise LeverageError(

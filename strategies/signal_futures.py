@@ -10,10 +10,13 @@ import backtrader as bt
 
 from lstm_backtrader.errors import ConfigError, LeverageError
 from lstm_backtrader.futures.broker import FuturesBroker
+from lstm_backtrader.futures.contract import Contract
 from lstm_backtrader.strategies.exits import Exits
 from lstm_backtrader.strategies.sizing import size_for
 
 logger = logging.getLogger(__name__)
+
+_STOCK = Contract()  # any fraction of the base coin
 
 
 class SignalFutures(bt.Strategy):
@@ -48,8 +51,8 @@ class SignalFutures(bt.Strategy):
             )
         self._leverage = self._find_leverage()
         self._exits = Exits(self.p.stop_price_pct, self.p.take_profit_price_pct, self.p.trailing_price_pct)
-        if isinstance(self.broker, FuturesBroker):
-            self._exits.check_liquidation(self._leverage, self.broker.contract(self.data).maintenance)
+        if isinstance(self.broker, FuturesBroker) and self.broker.margin_mode == "isolated":
+            self._exits.check_liquidation(self._leverage, self.broker.contract(self.data))
         self._trade_from = _naive_utc(self.p.trade_from)
         self._side = 0  # the side last taken, held or closed by an exit since
         self._entry: Any = None
@@ -100,10 +103,11 @@ class SignalFutures(bt.Strategy):
 
     def _enter(self, side: int) -> None:
         price = self.data.close[0]
-        lot = self.broker.contract(self.data).lot if isinstance(self.broker, FuturesBroker) else 0.0
-        size = size_for(self.broker.getvalue(), price, self._leverage, self.p.fraction, lot)
+        contract = self.broker.contract(self.data) if isinstance(self.broker, FuturesBroker) else _STOCK
+        equity = self.broker.getvalue()
+        size = size_for(equity, price, self._leverage, self.p.fraction, contract.lot, contract.is_inverse)
         if not size:
-            logger.info("no entry: equity %s is too small at price %s", self.broker.getvalue(), price)
+            logger.info("no entry: equity %s is too small at price %s", equity, price)
             return
         enter, leave = (self.buy, self.sell) if side > 0 else (self.sell, self.buy)
         exits = self._exits.orders(side, price)
@@ -120,12 +124,12 @@ class SignalFutures(bt.Strategy):
             self._side = 0  # nothing was entered: try again at the next bar
         if order.status in (order.Margin, order.Rejected):
             logger.warning(
-                "%s: order of %s at %s ended as %s; free balance %s",
+                "%s: order of %s at %s ended as %s; %s",
                 self.data.datetime.datetime(),
                 order.size,
                 order.created.price,
                 order.getstatusname(),
-                self.broker.getcash(),
+                order.info.get("refusal") or f"free balance {self.broker.getcash()}",
             )
 
 

@@ -2,11 +2,14 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from lstm_backtrader.backtesting import BacktestConfig, backtest
+from lstm_backtrader.datafeeds.grouping import resample_candles
 from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.futures.contract import Contract
 
 
 def test_without_history_before_it_every_run_begins_after_the_warm_up(
@@ -60,6 +63,9 @@ def test_columns_that_nobody_reads_do_not_stand_in_the_way(candles_of, fixed_for
         ({"take_profit": -0.1}, "take-profit -0.1 must be in"),
         ({"trailing": math.nan}, "trailing nan must be in"),
         ({"fee_bps": -1.0}, "fee-bps -1 is outside 0 to 1000"),
+        ({"margin_mode": "portfolio"}, "margin-mode 'portfolio' is unknown. Use isolated or cross"),
+        ({"intrabar": "random"}, "intrabar 'random' is unknown. Use pessimistic or optimistic"),
+        ({"contract": "bitmexx:BTC/USD:BTC"}, "bitmex"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused_under_the_name_it_was_typed(options, message):
@@ -73,3 +79,66 @@ def test_the_end_is_excluded_and_nothing_is_traded_before_the_begin(candles_of, 
     written = backtest(candles, fixed_forecaster(warmup=10), tmp_path, begin=begin, end=end)
     assert (written.equity.index[0], written.equity.index[-1]) == (begin, end - pd.Timedelta("1h"))
     assert written.trades["entry_time"].min() > begin
+
+
+class Swinging:
+    """Turns from +1 to -1 and back every `bars` bars."""
+
+    name, warmup, timeframe = "Swinging", 1, pd.Timedelta("1h")
+
+    def __init__(self, bars):
+        self.bars = bars
+
+    def predict(self, candles):
+        hour = candles.index.as_unit("s").asi8 // 3600
+        forecast = np.where(hour // self.bars % 2 == 0, 1.0, -1.0)
+        return pd.DataFrame({"forecast": forecast, "prob_up": 0.5, "spread": 0.0}, index=candles.index)
+
+    def stream(self):
+        return self
+
+    def update(self, tail):
+        raise AssertionError("these runs are vectorised")
+
+
+def test_ambiguity_runs_both_orders_and_reports_the_interval(candles_of, tmp_path):
+    # given bars that reach stop and target alike
+    config = BacktestConfig(stop_loss=0.004, take_profit=0.004, leverage=3)
+
+    # when
+    written = backtest(candles_of(400), Swinging(3), tmp_path, config, ambiguity=True)
+
+    # then
+    found = written.metrics["ambiguity"]
+    account, other = written.metrics["account"], written.metrics["baselines"]["the same, optimistic inside bars"]
+    assert found["bars"] == written.metrics["simulation"]["ambiguous_bars"] > 0
+    assert found["final_equity"] == [account["final_equity"], other["final_equity"]]
+    assert account["final_equity"] < other["final_equity"]
+    assert any("taken worst and best" in note for note in written.metrics["notes"])
+
+
+def test_an_inverse_contract_is_reported_in_its_coin(candles_of, fixed_forecaster, tmp_path):
+    candles = candles_of(400)
+    config = BacktestConfig(contract=Contract(kind="inverse", settlement="BTC", symbol="BTC/USD:BTC"))
+
+    written = backtest(candles, fixed_forecaster(warmup=10), tmp_path, config)
+
+    opened, last = written.equity["close"].iloc[0], written.equity["close"].iloc[-1]
+    assert written.metrics["account"]["start_equity"] == 1.0
+    assert written.metrics["benchmark"]["final_equity"] == pytest.approx(2.0 - opened / last)
+    assert f"{written.equity['equity'].iloc[-1]:.6f}" in written.html.read_text(encoding="utf-8")
+
+
+def test_shorter_candles_decide_what_longer_ones_leave_open(candles_of, tmp_path):
+    # given hours made of five-minute bars that are too short to reach stop and target both
+    shorter = candles_of(12 * 400, freq="5min")
+    hours = resample_candles(shorter, "1h")
+    config = BacktestConfig(stop_loss=0.02, take_profit=0.02)
+
+    # when
+    guessed = backtest(hours, Swinging(3), tmp_path / "a", config)
+    known = backtest(hours, Swinging(3), tmp_path / "b", config, intrabar_candles=shorter)
+
+    # then
+    assert guessed.metrics["simulation"]["ambiguous_bars"] > known.metrics["simulation"]["ambiguous_bars"]
+    assert known.metrics["simulation"]["intrabar"] == "intrabar_candles"

@@ -173,7 +173,14 @@ def test_order_target_percent_is_stable_for_shorts():
 
     run = play(candles(*[(100, 100, 100, 100)] * 4), {0: target, 1: target, 2: target})
 
-    assert run.fills() == [(-50, 100)]
+    assert run.fills() == [(-5, 100)]  # half the equity in notional, at whatever leverage
+
+
+def test_order_target_value_means_signed_notional():
+    run = play(candles(*[(100, 100, 100, 100)] * 4), {0: lambda s: s.order_target_value(target=-3_000)})
+
+    assert run.position.size == -30
+    assert run.broker.getvalue([run.data]) == -3_000
 
 
 def test_added_cash_is_kept_apart_from_profit():
@@ -246,12 +253,15 @@ def test_a_stop_protects_on_the_bar_of_its_entry():
     assert run.fills() == [(50, 100), (-50, 95)]
 
 
-def test_what_a_bar_did_before_an_entry_inside_it_does_not_stop_it_out():
+@pytest.mark.parametrize(
+    ("intrabar", "fills"), [("optimistic", [(50, 105)]), ("pessimistic", [(50, 105), (-50, 101)])]
+)
+def test_whether_a_dip_came_before_or_after_an_entry_is_what_intrabar_says(intrabar, fills):
     script = {0: lambda s: s.buy_bracket(size=50, exectype=Order.Stop, price=105, stopprice=101, limitprice=120)}
 
-    run = play(candles(CALM, (100, 107, 99, 106), (106, 107, 105, 106)), script)
+    run = play(candles(CALM, (100, 107, 99, 106), (106, 107, 105, 106)), script, account(intrabar=intrabar))
 
-    assert run.fills() == [(50, 105)]
+    assert run.fills() == fills
 
 
 def test_a_dip_that_fills_a_limit_may_go_on_to_its_stop():
@@ -559,7 +569,10 @@ def test_an_order_does_not_see_the_bar_it_was_made_on():
             LeverageError,
             "liquidates the contract at the entry",
         ),
-        (lambda: FuturesBroker("BTC/USDT"), ConfigError, "is not a Contract. Pass Contract"),
+        (lambda: FuturesBroker(7), ConfigError, "contract=7 is not a Contract. Pass Contract"),
+        (lambda: FuturesBroker(margin_mode="portfolio"), ConfigError, "Use 'isolated' or 'cross'"),
+        (lambda: FuturesBroker(intrabar="random"), ConfigError, "Use 'pessimistic' or 'optimistic'"),
+        (lambda: FuturesBroker(intrabar_candles=3), ConfigError, "intrabar_candles is a int. Give a DataFrame"),
         (
             lambda: FuturesBroker().setcommission(margin=2000.0, mult=10),
             ConfigError,
@@ -575,11 +588,26 @@ def test_what_a_futures_account_cannot_do_is_refused(make, error, message):
         make()
 
 
-def test_an_order_that_breaks_the_contracts_steps_is_rejected(caplog):
-    contract = Contract(lot=0.1, min_notional=50.0)
+def test_sizes_are_cut_to_the_lot_and_what_the_venue_would_not_take_is_rejected(caplog):
+    contract = Contract(lot=0.1, min_notional=50.0, min_size=0.2)
+    script = {0: buy(0.05), 1: buy(0.19), 2: buy(0.49), 3: buy(0.59)}
 
-    run = play(candles(*[CALM] * 4), {0: buy(0.25), 1: buy(0.4), 2: buy(0.5)}, account(contract=contract))
+    run = play(candles(*[CALM] * 5), script, account(contract=contract))
 
     assert run.fills() == [(0.5, 100)]
-    assert [order.size for order in run.ended(Order.Rejected)] == [0.25, 0.4]
-    assert "size_for" in caplog.text
+    assert [order.size for order in run.ended(Order.Rejected)] == [0.05, 0.1, 0.4]
+    reasons = [order.info.refusal for order in run.ended(Order.Rejected)]
+    assert "lot 0.1" in reasons[0]
+    assert "smallest order of 0.2" in reasons[1]
+    assert "min_notional 50 USDT" in reasons[2]
+    assert "min_notional 50 USDT" in caplog.text
+
+
+def test_a_position_that_is_no_multiple_of_the_lot_can_be_closed():
+    broker = account(contract=Contract(lot=0.2), filler=bt.broker.fillers.FixedBarPerc(perc=30.0))
+
+    run = play(
+        candles(*[CALM] * 6), {0: buy(0.4), 1: lambda s: s.cancel(s.orders[0]), 2: lambda s: s.close()}, broker
+    )
+
+    assert run.position.size == 0

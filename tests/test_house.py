@@ -26,15 +26,17 @@ FLOORS = {
     0: "errors candles candle_files futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.dataset forecast.audit forecast.manifest forecast.description forecast.step
-        forecast.cache forecast.function_code futures.contract futures.venues futures.bar futures.leg futures.ledger
+        forecast.cache forecast.function_code futures.contract futures.ccxt_markets futures.venue_files
+        futures.venues futures.bar futures.leg futures.ledger
         reporting.metrics reporting.significance reporting.tradebook reporting.equity_files datafeeds.synthetic
         datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.foreign forecast.foreign_net forecast.walkforward""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
-        futures.commission futures.terms futures.account
-        futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
-        datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history datafeeds.ccxt_live""",
+        futures.commission futures.terms futures.account futures.matching futures.coverage futures.finer
+        futures.playing futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames
+        datafeeds.following datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history
+        datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.tearsheet reporting.report""",
     5: "session backtesting demo cli",
@@ -48,8 +50,9 @@ ALLOWED = {
     "torch": """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.foreign forecast.foreign_net forecast.walkforward""",
     "safetensors": "forecast.artefact forecast.foreign_net",
-    "pydantic": "forecast.manifest futures.venues futures.contract",
-    "backtrader": """indicators. futures.commission futures.terms futures.account futures.broker reporting.recorder
+    "pydantic": "forecast.manifest futures.venue_files",
+    "backtrader": """indicators. futures.commission futures.terms futures.account futures.matching futures.playing
+        futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
         datafeeds.ccxt_live strategies. session backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",

@@ -1,13 +1,16 @@
-"""What the account sees of one bar: traded prices, mark prices, and how far they ran against a position."""
+"""What the account sees of one bar: traded prices and mark prices, and the order in which they are visited."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from lstm_backtrader.errors import DataError
 
 Feed = Any  # Backtrader ships no types
+Intrabar = Literal["pessimistic", "optimistic"]
+
+NAMES = ("open", "high", "low", "close")
 
 
 class Bar(NamedTuple):
@@ -27,26 +30,72 @@ class Prices(NamedTuple):
     """The two views of one bar: orders fill at traded prices, liquidation and funding look at mark prices."""
 
     traded: Bar
-    mark: Bar
+    mark: Bar  # traded prices where no mark price is known
+    rate: float = math.nan  # funding settled in the bar; NaN: none
+    has_mark: bool = False  # whether the mark prices were there
+    span: tuple[int, int] | None = None  # open and end in seconds since 1970; None: those of the data's bar
+
+    def path(self, low_first: bool) -> tuple[Point, Point, Point, Point]:
+        """Open, one extreme, the other, close: the prices a bar is played along."""
+        traded, mark = self.traded, self.mark
+        low, high = Point(traded.low, mark.low), Point(traded.high, mark.high)
+        opened, closed = Point(traded.open, mark.open), Point(traded.close, mark.close)
+        return (opened, low, high, closed) if low_first else (opened, high, low, closed)
 
 
-def read_bar(data: Feed) -> Prices:
-    """The current bar of a data; while it is replayed, the new tick. Mark prices are traded ones where unknown."""
-    if getattr(data, "tick_open", None) is None:
-        traded = Bar(data.open[0], data.high[0], data.low[0], data.close[0])
-    else:
-        traded = Bar(data.tick_open, data.tick_high, data.tick_low, data.tick_close)
-    mark = [read_line(data, f"mark_{name}") for name in Bar._fields]
-    return Prices(traded, Bar(*(last if math.isnan(own) else own for own, last in zip(mark, traded, strict=True))))
+class Point(NamedTuple):
+    """Where the two prices are at one moment."""
+
+    traded: float
+    mark: float
+
+    def towards(self, end: Point, share: float) -> Point:
+        """The point `share` (0 to 1) of the way to `end`."""
+        if share >= 1.0:
+            return end
+        return Point(
+            self.traded + share * (end.traded - self.traded),
+            self.mark + share * (end.mark - self.mark),
+        )
 
 
-def read_line(data: Feed, name: str) -> float:
-    """The line `name` in the current bar, while it is replayed in the new tick; NaN where the data have none."""
-    line = getattr(data.lines, name, None)
-    if line is None:
-        return math.nan
-    tick = getattr(data, f"tick_{name}", None) if data.replaying else None
-    return float(line[0] if tick is None else tick)
+class BarReader:
+    """Reads the newest bar of one data; while it is replayed, the newest candle of it."""
+
+    def __init__(self, data: Feed) -> None:
+        check_funding(data)
+        self._data = data
+        self._traded = [getattr(data.lines, name) for name in NAMES]
+        self._mark = [getattr(data.lines, f"mark_{name}", None) for name in NAMES]
+        self._has_mark_lines = any(line is not None for line in self._mark)
+        self._rate = getattr(data.lines, "funding_rate", None)
+
+    def read(self) -> Prices:
+        data = self._data
+        if data.replaying:
+            mark = [self._tick(f"mark_{name}") for name in NAMES]
+            return prices_of([self._tick(name) for name in NAMES], mark, self._tick("funding_rate"))
+        traded = Bar(*[line[0] for line in self._traded])
+        rate = math.nan if self._rate is None else self._rate[0]
+        if not self._has_mark_lines:
+            return Prices(traded, traded, rate)
+        return prices_of(traded, [math.nan if line is None else line[0] for line in self._mark], rate)
+
+    def _tick(self, name: str) -> float:
+        """A line's value in the newest candle of a forming bar."""
+        line = getattr(self._data.lines, name, None)
+        if line is None:
+            return math.nan
+        tick = getattr(self._data, f"tick_{name}", None)
+        return float(line[0] if tick is None else tick)
+
+
+def prices_of(traded: Any, mark: Any, rate: float = math.nan) -> Prices:
+    """One bar of four traded and four mark prices; a mark price that is NaN is taken from the traded one."""
+    traded = Bar(*traded)
+    known = [own == own for own in mark]
+    filled = Bar(*(own if is_known else last for own, is_known, last in zip(mark, known, traded, strict=True)))
+    return Prices(traded, filled, rate, all(known))
 
 
 def check_funding(data: Feed) -> None:
@@ -61,12 +110,3 @@ def check_funding(data: Feed) -> None:
             f"cerebro.{name}data drops the line funding_rate, so a position would pay no funding. "
             f"Use lstm_backtrader.{name}(cerebro, data, '1h'), which keeps it."
         )
-
-
-def worst_after_entry(bar: Bar, side: int, level: float) -> float:
-    """How far an entry inside the bar may have run against us.
-
-    The bar's extreme, unless the bar opened beyond `level` already: then the extreme may be older than the entry,
-    and only the close is surely younger.
-    """
-    return bar.worst(side) if side * bar.open > side * level else bar.close

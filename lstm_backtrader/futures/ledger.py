@@ -1,4 +1,4 @@
-"""The account's book: every change of equity, under the reason that caused it."""
+"""The account's book: every change of equity, under the reason that caused it, and how well it was founded."""
 
 from __future__ import annotations
 
@@ -33,6 +33,25 @@ class CashEvent(NamedTuple):
     amount: float
 
 
+class AmbiguousBar(NamedTuple):
+    """A bar that could have met two of a position's ends, of which the order is not known."""
+
+    time: float
+    data: Any
+    ends: tuple[str, ...]  # of "stop", "target", "liquidation"
+
+
+@dataclass
+class Coverage:
+    """How much of what positions met was in the data: counted while something is held."""
+
+    funding_real: int = 0  # stamps whose rate the data have
+    funding_missing: int = 0  # stamps of the venue's grid without a rate: nothing was paid
+    funding_mark_imputed: int = 0  # of the real ones, settled at the traded price because no mark price is known
+    bars_marked: int = 0  # bars whose liquidations were tried on the mark price
+    bars_unmarked: int = 0  # and on the traded price in its place
+
+
 @dataclass
 class Ledger:
     """Running totals in the settlement coin, with the events behind them.
@@ -46,9 +65,11 @@ class Ledger:
     liquidation_loss: float = 0.0  # <= 0, the part of gross_profit lost in liquidations
     other_cash: float = 0.0  # put in or taken out
     liquidations: int = 0
+    coverage: Coverage = field(default_factory=Coverage)
     funding_events: list[FundingEvent] = field(default_factory=list)
     liquidation_events: list[LiquidationEvent] = field(default_factory=list)
     cash_events: list[CashEvent] = field(default_factory=list)
+    ambiguous_bars: list[AmbiguousBar] = field(default_factory=list)
 
     def book_fill(self, profit: float, fee: float) -> None:
         """Realised profit and the fee of one fill."""

@@ -25,7 +25,7 @@ _MARKS = {  # kind -> sign in the legend, shape in pixels around the place
 SIDE = 1000.0  # the drawing's own units, stretched to the width of the page
 
 
-def equity_chart(equity: pd.Series, benchmark: pd.Series | None, start_equity: float) -> str:
+def equity_chart(equity: pd.Series, benchmark: pd.Series | None, start_equity: float, money_digits: int = 2) -> str:
     """Two panes of HTML with inline SVG. `equity`, `benchmark` (T,): in settlement coin on the same index."""
     curves = [("equity", equity)] if benchmark is None else [("benchmark", benchmark), ("equity", equity)]
     low = min(float(curve.min()) for _, curve in curves)
@@ -34,8 +34,9 @@ def equity_chart(equity: pd.Series, benchmark: pd.Series | None, start_equity: f
     scale = _Scale(low, high, is_log)
     times = _position_in_time(equity.index)
     lines = "".join(_polyline(times, curve, scale, kind) for kind, curve in curves)
-    against = "" if benchmark is None else f", buy and hold or benchmark {benchmark.iloc[-1]:,.2f}"
-    name = f"Equity from {start_equity:,.2f} to {equity.iloc[-1]:,.2f}{against}"
+    money = f",.{money_digits}f"
+    against = "" if benchmark is None else f", buy and hold or benchmark {benchmark.iloc[-1]:{money}}"
+    name = f"Equity from {start_equity:{money}} to {equity.iloc[-1]:{money}}{against}"
     legend = '<span class="key equity">Strategy</span>'
     legend += "" if benchmark is None else '<span class="key benchmark">Benchmark</span>'
     fall = drawdowns(equity, start_equity)

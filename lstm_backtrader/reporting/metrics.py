@@ -12,7 +12,6 @@ from lstm_backtrader.errors import ReportError
 
 DAYS_PER_YEAR = 365
 FLAT = 1e-12  # a deviation below this is rounding, not risk
-CENT_TOLERANCE = 0.005  # settlement coin, what the books may differ from the account
 
 Figures = dict[str, float | int | None]
 
@@ -109,22 +108,33 @@ def return_metrics(equity: pd.Series, start_equity: float | None = None) -> Figu
     }
 
 
-def account_metrics(equity: pd.Series, trades: pd.DataFrame, totals: AccountTotals, *, exposure: float) -> Figures:
+def smallest_amount(money_digits: int) -> float:
+    """Half of the last digit shown: 0.005 where money has two, what books may differ from an account."""
+    return 0.5 * 10.0**-money_digits
+
+
+def account_metrics(
+    equity: pd.Series, trades: pd.DataFrame, totals: AccountTotals, *, exposure: float, money_digits: int = 2
+) -> Figures:
     """Every figure of an account, after checking that its books add up to its equity.
 
     `equity` (T,): at each bar's close. `trades`: one row a trade, columns `is_open` and `net_profit`.
     `exposure`: share of bars with a position. Raises ReportError if final equity minus start equity differs
-    from gross_profit_closed + profit_open - fees + funding + other_cash by more than half a cent.
+    from gross_profit_closed + profit_open - fees + funding + other_cash by more than half of
+    the last of `money_digits`.
     """
     returns = return_metrics(equity, totals.start_equity)
     final = float(clean_equity(equity).iloc[-1])
     booked = totals.gross_profit_closed + totals.profit_open - totals.fees + totals.funding + totals.other_cash
     difference = final - totals.start_equity - booked
-    if abs(difference) > CENT_TOLERANCE:
+    if abs(difference) > smallest_amount(money_digits):
+        changed, explained, apart = (
+            f"{amount:.{money_digits + 2}f}" for amount in (final - totals.start_equity, booked, difference)
+        )
         raise ReportError(
-            f"the books do not add up: equity changed by {final - totals.start_equity:.4f}, profits, fees and "
-            f"funding by {booked:.4f}, a difference of {difference:.4f}. Record every order of the account "
-            f"(`lbt.run` does), and book deposits through the broker's `add_cash`."
+            f"the books do not add up: equity changed by {changed}, profits, fees and funding by {explained}, a "
+            f"difference of {apart}. Record every order of the account (`lbt.run` does), and book deposits through "
+            "the broker's `add_cash`."
         )
     closed = trades.loc[~trades["is_open"].astype(bool), "net_profit"].to_numpy(dtype="float64")
     return {

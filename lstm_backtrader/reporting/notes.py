@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_backtrader.reporting.metrics import CENT_TOLERANCE, Figures, cut_at_ruin
+from lstm_backtrader.reporting.metrics import Figures, cut_at_ruin, smallest_amount
 from lstm_backtrader.reporting.recorder import RunRecord
 
 FEW_TRADES = 30
@@ -32,27 +32,69 @@ def verdict(account: Figures, benchmark: Figures | None, benchmark_name: str) ->
 def account_notes(record: RunRecord, account: Figures) -> tuple[str, ...]:
     """Notes on a recorded run."""
     trades, totals = record.trades, record.totals
+    money = f",.{record.money_digits}f"
     notes = []
     if not record.has_ledger:
         notes.append("A stock broker: no funding, no liquidation simulated.")
     elif len(trades) and totals.funding == 0.0:
         notes.append("Funding is zero: the data bring no funding rates, or no position was open at their stamps.")
     if totals.liquidations:
-        notes.append(f"Liquidations: {totals.liquidations}, at a loss of {-totals.liquidation_loss:,.2f}.")
+        notes.append(f"Liquidations: {totals.liquidations}, at a loss of {-totals.liquidation_loss:{money}}.")
     if len(trades) and totals.fees == 0.0:
         notes.append("No fees were charged.")
     open_trades = trades[trades["is_open"]]
     if len(open_trades):
         profit = open_trades["profit_open"].sum()
         notes.append(
-            f"A position is still open: its price profit of {profit:+,.2f} is counted, its exit costs are not."
+            f"A position is still open: its price profit of {profit:+{money}} is counted, its exit costs are not."
         )
     closed = len(trades) - len(open_trades)
     if closed < FEW_TRADES:
         notes.append(f"Only {closed} closed trades: too few to tell skill from luck.")
-    if abs(totals.other_cash) > CENT_TOLERANCE:
-        notes.append(f"Deposits, withdrawals or interest of {totals.other_cash:+,.2f} are part of the returns.")
-    return (*equity_notes(record.equity["equity"], account), *notes, *forecast_notes(record.forecast))
+    if abs(totals.other_cash) > smallest_amount(record.money_digits):
+        notes.append(f"Deposits, withdrawals or interest of {totals.other_cash:+{money}} are part of the returns.")
+    return (
+        *equity_notes(record.equity["equity"], account),
+        *notes,
+        *simulation_notes(record.simulation),
+        *forecast_notes(record.forecast),
+    )
+
+
+def simulation_notes(simulation: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Notes on what a futures account did not find in the data."""
+    if simulation is None:
+        return ()
+    notes = []
+    missing, real = simulation["funding_missing"], simulation["funding_real"]
+    if real and missing:
+        notes.append(
+            f"Funding is incomplete: of {missing + real:,} stamps while holding, {missing:,} have no rate and "
+            "settled nothing."
+        )
+    marked, unmarked = simulation["bars_marked"], simulation["bars_unmarked"]
+    if unmarked:
+        notes.append(
+            f"No mark price on {unmarked:,} of {marked + unmarked:,} bars held: liquidation looked at traded "
+            "prices, whose extremes lie further out."
+        )
+    if simulation["ambiguous_bars"]:
+        notes.append(
+            f"Ambiguous bars: {simulation['ambiguous_bars']:,}. Each could have ended a position in two ways; the "
+            f"order of prices inside was taken as {simulation['intrabar']}."
+        )
+    return tuple(notes)
+
+
+def ambiguity_notes(ambiguity: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The interval between the orders of prices inside bars that were tried."""
+    if ambiguity is None or ambiguity["total_return"] is None:
+        return ()
+    low, high = ambiguity["total_return"]
+    return (
+        "The order of prices inside bars is not known; taken worst and best it makes the total return "
+        f"{low:+.2%} to {high:+.2%}.",
+    )
 
 
 def equity_notes(equity: pd.Series, account: Figures) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ DISCLAIMER = "Past results of a simulation: they promise nothing about the futur
 _TEXTS = {"text", "side", "time"}
 MINUS = "\N{MINUS SIGN}"
 _FORMATS = {
-    "money": ",.2f",
-    "gain": "+,.2f",
+    "money": ",.{digits}f",
+    "gain": "+,.{digits}f",
     "percent": "+,.2f",
     "share": ",.2f",
     "ratio": ".2f",
@@ -60,6 +60,19 @@ _FORECAST_ROWS = [
     ("seam", "Seam: forecast change where the context restarts, over elsewhere", "ratio"),
     ("threshold", "Forecast from which the signal is \N{PLUS-MINUS SIGN}1", "signed"),
 ]
+_SIMULATION_ROWS = [
+    ("contract", "Contract", "text"),
+    ("settlement", "Settlement coin", "text"),
+    ("leverage", "Leverage", "price"),
+    ("margin_mode", "Margin", "text"),
+    ("intrabar", "Order of prices inside a bar", "text"),
+    ("ambiguous_bars", "Bars in which that order decides how a position ends", "count"),
+    ("funding_real", "Funding stamps while holding: rate known, settled", "count"),
+    ("funding_mark_imputed", "of them settled at the traded price, no mark price known", "count"),
+    ("funding_missing", "Funding stamps while holding: no rate, nothing settled", "count"),
+    ("bars_marked", "Bars held, liquidation tried on the mark price", "count"),
+    ("bars_unmarked", "Bars held, liquidation tried on the traded price", "count"),
+]
 _TRADE_COLUMNS = [
     ("symbol", "Symbol", "text"),
     ("side", "Side", "side"),
@@ -94,6 +107,8 @@ class Page:
     verdict: str = ""
     notes: tuple[str, ...] = ()  # what a reader must know before he believes a figure
     forecast: Mapping[str, object] = field(default_factory=dict)  # what the indicator says of itself
+    simulation: Mapping[str, object] = field(default_factory=dict)  # what a futures account rests on
+    money_digits: int = 2  # behind the point of an amount
     parameters: Mapping[str, object] = field(default_factory=dict)
     tearsheet: str | None = None  # a complete HTML document
 
@@ -113,12 +128,13 @@ def render_page(page: Page) -> str:
             f'<p class="verdict">{escape(page.verdict)}</p>' if page.verdict else "",
             f'<ul class="notes">{notes}</ul>' if notes else "",
             "</header>",
-            equity_chart(page.equity, page.benchmark_equity, page.start_equity),
+            equity_chart(page.equity, page.benchmark_equity, page.start_equity, page.money_digits),
             _trade_chart(page),
             "<h2>Account</h2>",
             _account_table(page),
-            _forecast_section(page.forecast),
-            _trades_section(page.trades),
+            _facts("forecast", "Forecast", page.forecast, _FORECAST_ROWS),
+            _facts("simulation", "What the simulation rests on", page.simulation, _SIMULATION_ROWS),
+            _trades_section(page.trades, page.money_digits),
             _parameters(page.parameters),
             _tearsheet_section(page.tearsheet),
             "</main>\n</body>\n</html>\n",
@@ -146,23 +162,24 @@ def _account_table(page: Page) -> str:
         if not any(figure in figures for _, figures in columns):
             continue
         cells = "".join(
-            _cell(figures[figure], kind) if figure in figures else "<td></td>" for _, figures in columns
+            _cell(figures[figure], kind, page.money_digits) if figure in figures else "<td></td>"
+            for _, figures in columns
         )
         split = ' class="split"' if figure == "start_equity" else ""
         rows.append(f'<tr{split}><th scope="row">{escape(name)}</th>{cells}</tr>')
     return _table("account", "", f"<td></td>{head}", rows)
 
 
-def _forecast_section(forecast: Mapping[str, object]) -> str:
+def _facts(kind: str, heading: str, facts: Mapping[str, object], names: list[tuple[str, str, str]]) -> str:
     rows = [
-        f'<tr><th scope="row">{escape(name)}</th>{_cell(forecast[key], kind)}</tr>'
-        for key, name, kind in _FORECAST_ROWS
-        if key in forecast
+        f'<tr><th scope="row">{escape(name)}</th>{_cell(facts[key], form)}</tr>'
+        for key, name, form in names
+        if key in facts
     ]
-    return "<h2>Forecast</h2>\n" + _table("forecast", "", "", rows) if rows else ""
+    return f"<h2>{heading}</h2>\n" + _table(kind, "", "", rows) if rows else ""
 
 
-def _trades_section(trades: pd.DataFrame | None) -> str:
+def _trades_section(trades: pd.DataFrame | None, money_digits: int) -> str:
     if trades is None:
         return ""
     if trades.empty:
@@ -174,7 +191,7 @@ def _trades_section(trades: pd.DataFrame | None) -> str:
         f'<th scope="col" class="{"text" if kind in _TEXTS else "number"}">{name}</th>' for _, name, kind in columns
     )
     rows = [
-        "<tr>" + "".join(_cell(row[column], kind) for column, _, kind in columns) + "</tr>"
+        "<tr>" + "".join(_cell(row[column], kind, money_digits) for column, _, kind in columns) + "</tr>"
         for row in shown.to_dict("records")
     ]
     caption = f"<caption>{cut} trades, oldest first; money in settlement coin.</caption>"
@@ -200,14 +217,14 @@ def _table(kind: str, caption: str, head: str, rows: list[str]) -> str:
     )
 
 
-def _cell(value: object, kind: str) -> str:
-    text = format_figure(value, kind)
+def _cell(value: object, kind: str, money_digits: int = 2) -> str:
+    text = format_figure(value, kind, money_digits)
     falls = kind in {"gain", "percent"} and isinstance(value, int | float) and text.startswith(MINUS)
     classes = " ".join(name for name, applies in (("text", kind in _TEXTS), ("loss", falls)) if applies)
     return f'<td class="{classes}">{escape(text)}</td>' if classes else f"<td>{escape(text)}</td>"
 
 
-def format_figure(value: object, kind: str) -> str:
+def format_figure(value: object, kind: str, money_digits: int = 2) -> str:
     """A figure for people; `n/a` where it is undefined."""
     if value is None or (not isinstance(value, str) and pd.isna(value)):  # type: ignore[call-overload]
         return "n/a" if kind not in {"time", "price"} else "open"
@@ -218,7 +235,7 @@ def format_figure(value: object, kind: str) -> str:
     if kind == "side":
         return "long" if value > 0 else "short"
     unit, factor = (" %", 100) if kind in {"percent", "share"} else ("", 1)
-    text = format(value * factor, _FORMATS[kind]) + unit
+    text = format(value * factor, _FORMATS[kind].format(digits=money_digits)) + unit
     return text.replace("-", MINUS) if any(digit in text for digit in "123456789") else text.lstrip("+-")
 
 
@@ -264,7 +281,7 @@ caption{text-align:left;font-size:13px;padding:2px 0 6px}
 th,td{padding:3px 12px 3px 0;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th[scope=row],th.text,td.text{text-align:left}
 th[scope=row]{font-weight:400}
-.account th,.forecast th{white-space:normal}
+.account th,.forecast th,.simulation th{white-space:normal}
 .account thead th{max-width:150px;vertical-align:bottom}
 .trades thead th{position:sticky;top:0;background:var(--back)}
 .parameters td.text{white-space:normal;overflow-wrap:anywhere}

@@ -41,10 +41,20 @@ class RunRecord:
     trades: pd.DataFrame  # one row a trade, tradebook.COLUMNS; times are bar open times, UTC
     totals: AccountTotals
     has_ledger: bool  # False on a stock broker: funding and liquidation were not simulated
+    simulation: dict[str, Any] | None  # what a futures account rests on, see `FuturesBroker.simulation`
     forecast: dict[str, Any] | None  # the indicator's own summary, its keys are the indicator's
     strategy: str
     params: dict[str, str]
     symbol: str
+
+    @property
+    def is_inverse(self) -> bool:
+        return self.simulation is not None and self.simulation["kind"] == "inverse"
+
+    @property
+    def money_digits(self) -> int:
+        """Digits behind the point of an amount in the settlement coin."""
+        return 2 if self.simulation is None else int(self.simulation["money_digits"])
 
     @property
     def exposure(self) -> float:
@@ -53,7 +63,13 @@ class RunRecord:
 
     def metrics(self) -> Figures:
         """The account's figures, checked against its books."""
-        return account_metrics(self.equity["equity"], self.trades, self.totals, exposure=self.exposure)
+        return account_metrics(
+            self.equity["equity"],
+            self.trades,
+            self.totals,
+            exposure=self.exposure,
+            money_digits=self.money_digits,
+        )
 
 
 class RunRecorder(bt.Analyzer):
@@ -199,16 +215,15 @@ class RunRecorder(bt.Analyzer):
 
     def _exposure(self) -> tuple[float, float]:
         """Notional and margin of all positions, in settlement coin; margin NaN where the broker offers none."""
-        broker, notional = self._broker, 0.0
-        margin_of = getattr(broker, "margin", None)
-        margin = 0.0 if margin_of is not None else math.nan
+        broker = self._broker
+        if hasattr(broker, "notional"):
+            return float(broker.notional()), float(broker.margin())
+        notional = 0.0
         for data in self.strategy.datas:
             size = broker.getposition(data).size
             if size:
                 notional += abs(size) * data.close[0] * broker.getcommissioninfo(data).p.mult
-                if margin_of is not None:
-                    margin += margin_of(data)
-        return notional, margin
+        return notional, math.nan
 
     def _open_profit(self) -> float:
         """What the broker says if it says it (an isolated position loses no more than its margin)."""
@@ -250,6 +265,7 @@ class RunRecorder(bt.Analyzer):
                 liquidations=int(liquidations),
             ),
             has_ledger=self._ledger is not None,
+            simulation=self._broker.simulation(self.data) if hasattr(self._broker, "simulation") else None,
             forecast=self._forecast_summary(),
             strategy=" + ".join(type(each).__name__ for each in self.strategy.cerebro.runningstrats),
             params={name: str(value) for name, value in self.strategy.p._getkwargs().items()},

@@ -10,12 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lstm_backtrader.errors import ReportError
 from lstm_backtrader.reporting.equity_files import read_equity
 from lstm_backtrader.reporting.metrics import Figures, clean_equity, equity_from_returns, return_metrics
-from lstm_backtrader.reporting.notes import account_notes, equity_notes, verdict
+from lstm_backtrader.reporting.notes import account_notes, ambiguity_notes, equity_notes, verdict
 from lstm_backtrader.reporting.page import Page, render_page
 from lstm_backtrader.reporting.recorder import RunRecord, run_record
 from lstm_backtrader.reporting.tearsheet import tearsheet_html
@@ -43,6 +44,7 @@ def report(
     title: str | None = None,
     benchmark: pd.Series | None = None,
     baselines: Mapping[str, object] | None = None,
+    bounds: Mapping[str, object] | None = None,
     parameters: Mapping[str, object] | None = None,
     inputs: Mapping[str, object] | None = None,
 ) -> RunReport:
@@ -51,7 +53,9 @@ def report(
     `results`: what `cerebro.run()` returned, or one strategy of it. `path`: ending in .html for one page,
     any other for a directory with report.html, metrics.json, equity.parquet and trades.parquet. `benchmark`:
     prices or equity; by default data0 bought at the first recorded close with the same money and held,
-    without costs. `baselines`: name to the results of another run, or to an equity Series. `parameters` are
+    without costs: of an inverse contract a long at 1x, in its settlement coin.
+    `baselines`: name to the results of another run, or to an equity Series. `bounds`: name to the results of this
+    very run under another order of prices inside bars; the interval they span is reported. `parameters` are
     printed, by default the strategy's own. `inputs` (name to SHA-256, say) go into metrics.json. Files
     appear complete or not at all. Raises ReportError.
     """
@@ -59,19 +63,23 @@ def report(
     account = record.metrics()
     shown = dict(record.params if parameters is None else parameters)
     held = f"Buy and hold of {record.symbol}" if benchmark is None else "Benchmark"
+    other_orders = {name: _baseline(other) for name, other in (bounds or {}).items()}
+    ambiguity = _ambiguity(record, account, other_orders) if other_orders else None
     page = _page(
         title=title or f"{record.strategy} on {record.symbol}",
         equity=record.equity["equity"],
         start_equity=record.totals.start_equity,
         account=account,
-        prices=record.equity["close"] if benchmark is None else benchmark,
+        prices=_held_price(record) if benchmark is None else benchmark,
         benchmark_name=held,
-        baselines={name: _baseline(other) for name, other in (baselines or {}).items()},
+        baselines=other_orders | {name: _baseline(other) for name, other in (baselines or {}).items()},
         trades=record.trades,
         bars=record.equity,
         symbol=record.symbol,
-        notes=account_notes(record, account),
+        notes=(*account_notes(record, account), *ambiguity_notes(ambiguity)),
         forecast=record.forecast or {},
+        simulation=record.simulation or {},
+        money_digits=record.money_digits,
         parameters=shown,
     )
     provenance = {
@@ -81,7 +89,17 @@ def report(
         "parameters": shown,
         "futures": record.has_ledger,
     }
-    return _write(page, Path(path), record.equity, record, provenance)
+    return _write(page, Path(path), record.equity, record, provenance, ambiguity)
+
+
+def _ambiguity(record: RunRecord, account: Figures, others: Mapping[str, Figures]) -> dict[str, Any]:
+    """What the unknown order of prices inside bars can make of the result: figure -> (lowest, highest)."""
+    runs = [account, *others.values()]
+    found: dict[str, Any] = {"bars": 0 if record.simulation is None else record.simulation["ambiguous_bars"]}
+    for figure in ("final_equity", "total_return", "max_drawdown", "sharpe"):
+        values = [value for figures in runs if (value := figures.get(figure)) is not None]
+        found[figure] = [min(values), max(values)] if values else None
+    return found
 
 
 def report_from_equity(
@@ -120,6 +138,8 @@ def report_from_equity(
         symbol="",
         notes=equity_notes(curve, account),
         forecast={},
+        simulation={},
+        money_digits=2,
         parameters={},
     )
     kept = curve.to_frame().rename_axis("open_time")
@@ -140,6 +160,8 @@ def _page(
     symbol: str,
     notes: tuple[str, ...],
     forecast: Mapping[str, object],
+    simulation: Mapping[str, object],
+    money_digits: int,
     parameters: Mapping[str, object],
 ) -> Page:
     held = None if prices is None else _hold(prices, equity.index, start_equity)
@@ -162,11 +184,22 @@ def _page(
         verdict=verdict(account, figures, benchmark_name),
         notes=notes,
         forecast=forecast,
+        simulation=simulation,
+        money_digits=money_digits,
         parameters=parameters,
         tearsheet=None
         if days < 2
         else tearsheet_html(equity, start_equity=start_equity, benchmark=held, title=title, parameters=parameters),
     )
+
+
+def _held_price(record: RunRecord) -> pd.Series:
+    """(T,) what one coin's worth of data0 is worth to the account at each close, for a long at 1x."""
+    close = record.equity["close"]
+    if not record.is_inverse:
+        return close
+    values = np.maximum(2.0 - close.iloc[0] / close.to_numpy(), 0.0)  # 1 + (1 / entry - 1 / price) * entry
+    return pd.Series(values, index=close.index)
 
 
 def _hold(prices: pd.Series, index: pd.Index[Any], start_equity: float) -> pd.Series:
@@ -215,11 +248,16 @@ def _frame(
 
 
 def _write(
-    page: Page, path: Path, equity: pd.DataFrame, record: RunRecord | None, inputs: Mapping[str, object]
+    page: Page,
+    path: Path,
+    equity: pd.DataFrame,
+    record: RunRecord | None,
+    inputs: Mapping[str, object],
+    ambiguity: Mapping[str, object] | None = None,
 ) -> RunReport:
     if page.benchmark_equity is not None:
         equity = equity.assign(benchmark=page.benchmark_equity.to_numpy())
-    metrics = _document(page, record, inputs)
+    metrics = _document(page, record, inputs, ambiguity)
     html = render_page(page)
     if path.suffix.lower() == ".html":
         _write_together({path: lambda file: _write_text(file, html)})
@@ -238,7 +276,9 @@ def _write(
     return RunReport(path / "report.html", metrics, equity, page.trades)
 
 
-def _document(page: Page, record: RunRecord | None, inputs: Mapping[str, object]) -> dict[str, Any]:
+def _document(
+    page: Page, record: RunRecord | None, inputs: Mapping[str, object], ambiguity: Mapping[str, object] | None
+) -> dict[str, Any]:
     first, last = page.equity.index[0], page.equity.index[-1]
     document = {
         "schema": SCHEMA,
@@ -247,6 +287,8 @@ def _document(page: Page, record: RunRecord | None, inputs: Mapping[str, object]
         "benchmark": page.benchmark,
         "baselines": page.baselines,
         "forecast": None if record is None else record.forecast,
+        "simulation": None if record is None else record.simulation,
+        "ambiguity": ambiguity,
         "notes": page.notes,
         "span": {"start": _stamp(first), "end": _stamp(last), "bars": len(page.equity)},
         "inputs": {**inputs, "versions": {name: version(name) for name in PACKAGES}},

@@ -1,0 +1,371 @@
+"""A bar played along its prices: which order and which liquidation comes when."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import backtrader as bt
+
+from lstm_backtrader.futures import matching, rules
+from lstm_backtrader.futures.account import FuturesAccount
+from lstm_backtrader.futures.bar import Bar, Point, Prices
+from lstm_backtrader.futures.ledger import AmbiguousBar, LiquidationEvent
+from lstm_backtrader.futures.leg import Leg
+from lstm_backtrader.futures.terms import Feed
+
+logger = logging.getLogger(__name__)
+
+Order = bt.Order
+
+_STOP, _LIQUIDATION, _LIMIT = 0, 1, 2  # who is first where two are met at one moment
+_BISECTIONS = 60  # halve a way down to the last bits of a float
+
+
+class _Event(NamedTuple):
+    """What happens next on the way; the smallest is first."""
+
+    share: float  # of the way
+    rank: int
+    number: int  # of the order; liquidations in the order of the legs
+    order: Any = None
+    data: Feed = None
+    tradeid: int = 0
+
+
+class BarPlayer(FuturesAccount):
+    """Plays bars on the account; `FuturesBroker` says when and with which."""
+
+    pending: deque[Any]
+    intrabar: str
+
+    def init(self) -> None:
+        super().init()
+        self._at: dict[Feed, Point] = {}  # where the prices are inside a bar
+        self._marks: dict[Feed, float] = {}  # last mark price known
+        self._bars: Mapping[Feed, Prices] = {}
+        self._tried: set[int] = set()  # orders that had their chance in this bar
+        self._ends: dict[Feed, set[str]] = {}  # what could have ended a position in this bar
+
+    def _price(self, data: Feed) -> float:
+        point = self._at.get(data)
+        return float(data.close[0]) if point is None else point.traded
+
+    def _mark(self, data: Feed, side: int = 0) -> float:
+        """The mark price where it is now; before any is known the last close."""
+        point = self._at.get(data)
+        return self._marks.get(data, float(data.close[0])) if point is None else point.mark
+
+    def _worst_mark(self, data: Feed, side: int) -> float:
+        """The mark price of these bars that is worst for a position of that side."""
+        prices = self._bars.get(data)
+        return self._mark(data) if prices is None else prices.mark.worst(side)
+
+    # ---- the course of a bar
+
+    def _begin(self) -> None:
+        self._tried.clear()
+        self._ends.clear()
+
+    def _play_step(self, bars: Mapping[Feed, Prices]) -> None:
+        """Play the bars, or the shorter bars within them: the open, then on to the close."""
+        self._bars = bars
+        self._at = {data: Point(prices.traded.open, prices.mark.open) for data, prices in bars.items()}
+        self._liquidate_gaps()
+        if self.pending:
+            self._fill_at_open()
+        if self._legs or self.pending:
+            if not self._is_quiet():
+                self._walk()
+            if self.pending:
+                self._fill_at_close()
+        for data, prices in bars.items():
+            self._marks[data] = prices.mark.close
+        self._at = {}
+
+    def _finish(self) -> None:
+        for data, ends in self._ends.items():
+            if len(ends) > 1:
+                self.ledger.ambiguous_bars.append(AmbiguousBar(data.datetime[0], data, tuple(sorted(ends))))
+
+    def _waiting(self) -> list[Any]:
+        """Orders that may fill in these bars: active, and made before their data's bar."""
+        return [order for order in self.pending if order.ref not in self._tried and self._may_fill(order)]
+
+    def _may_fill(self, order: Any) -> bool:
+        if order.data not in self._bars or not order.active():
+            return False
+        is_older = order.data.datetime[0] > order.created.dt
+        return bool(is_older or self.p.coo or order.exectype == Order.Historical)
+
+    def _fill_at_open(self) -> None:
+        for order in self._waiting():
+            if not order.alive():  # one before it has cancelled it
+                continue
+            opened = self._at[order.data].traded
+            if matching.share_of_way(order, opened, opened) is not None:
+                self._meet(order, opened, at_open=True)
+        self._trail(self._at)
+
+    def _fill_at_close(self) -> None:
+        for order in self._waiting():
+            if order.exectype == Order.Close and order.alive():
+                self._try(order, lambda order: self._try_exec_close(order, self._bars[order.data].traded.close))
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing can happen between open and close, whatever comes first; pulls trailing stops along."""
+        orders = self._waiting() if self.pending else []
+        if any(matching.may_be_met(order, self._bars[order.data].traded) for order in orders):
+            return False
+        if self._is_cross:
+            if self._legs and self._health(self._worst_mark) <= 0.0:
+                return False
+        elif any(
+            leg.side * self._bars[data].mark.worst(leg.side) <= leg.side * leg.isolated_liquidation_price()
+            for data, _, leg in self.legs()
+            if data in self._bars
+        ):
+            return False
+        for order in orders:
+            if order.exectype in matching.TRAILING:
+                bar = self._bars[order.data].traded
+                self._trail_one(order, bar.low if order.isbuy() else bar.high)
+        return True
+
+    def _walk(self) -> None:
+        """Go from the open to the close of all bars at once, and meet what lies on the way."""
+        paths = {data: prices.path(self._low_first(data)) for data, prices in self._bars.items()}
+        for stretch in (1, 2, 3):
+            ends = {data: path[stretch] for data, path in paths.items()}
+            while (event := self._first_event(ends)) is not None:
+                self._at = {data: self._at[data].towards(end, event.share) for data, end in ends.items()}
+                self._happen(event)
+            self._at = ends
+            self._trail(ends)
+
+    def _low_first(self, data: Feed) -> bool:
+        """Whether the low comes before the high: the worse side of what is held, or will be."""
+        size = self.positions[data].size
+        if size or data in self._legs:
+            is_bad_first = size >= 0.0
+        else:
+            orders = (order for order in self._waiting() if order.data is data)
+            entry = next((order for order in orders if not order.info.get("reduce_only")), None)
+            is_bad_first = entry is not None and not entry.isbuy()  # the worse side of what it opens comes last
+        return bool(is_bad_first == (self.intrabar == "pessimistic"))
+
+    def _first_event(self, ends: Mapping[Feed, Point]) -> _Event | None:
+        first: _Event | None = None
+        for event in self._events(ends):
+            if first is None or event[:3] < first[:3]:
+                first = event
+        return first
+
+    def _events(self, ends: Mapping[Feed, Point]) -> Iterator[_Event]:
+        stop, limit = (_STOP, _LIMIT) if self.intrabar == "pessimistic" else (_LIMIT, _STOP)
+        for order in self._waiting():
+            start, end = self._at[order.data], ends[order.data]
+            self._note_end(order)
+            share = matching.share_of_way(order, start.traded, end.traded)
+            if share is not None:
+                yield _Event(share, stop if matching.is_stop(order) else limit, order.ref, order)
+        if self._is_cross:
+            share = self._margin_call(ends)
+            if share is not None:
+                yield _Event(share, _LIQUIDATION, 0)
+            return
+        for number, (data, tradeid, leg) in enumerate(self.legs()):
+            if data in ends:
+                level = leg.isolated_liquidation_price()
+                mark = self._bars[data].mark
+                if leg.side * mark.worst(leg.side) <= leg.side * level:
+                    self._ends.setdefault(data, set()).add("liquidation")
+                share = matching.reached(level, leg.size < 0, self._at[data].mark, ends[data].mark)
+                if share is not None:
+                    yield _Event(share, _LIQUIDATION, number, None, data, tradeid)
+
+    def _note_end(self, order: Any) -> None:
+        """Remember that the bar can end a position by this order."""
+        leg = self._leg(order)
+        if leg.size * order.size < 0.0 and matching.may_be_met(order, self._bars[order.data].traded):
+            self._ends.setdefault(order.data, set()).add("stop" if matching.is_stop(order) else "target")
+
+    def _happen(self, event: _Event) -> None:
+        if event.order is not None:
+            self._meet(event.order, self._at[event.order.data].traded, at_open=False)
+        elif self._is_cross:
+            self._liquidate_account()
+        else:
+            leg = self._legs[event.data][event.tradeid]
+            level, mark = leg.isolated_liquidation_price(), self._at[event.data].mark
+            self._force_out(event.data, event.tradeid, leg, leg.side * min(leg.side * level, leg.side * mark))
+
+    # ---- liquidation
+
+    def _liquidate_gaps(self) -> None:
+        """Close at the open what the bars open beyond."""
+        if not self._legs:
+            return
+        if self._is_cross:
+            if self._health(self._mark) <= 0.0:
+                self._liquidate_account()
+            return
+        for data, tradeid, leg in self.legs():
+            if data in self._at:
+                mark = self._at[data].mark
+                if leg.side * mark <= leg.side * leg.isolated_liquidation_price():
+                    self._force_out(data, tradeid, leg, mark)
+
+    def _equity_now(self) -> float:
+        """Equity of a cross account at the mark prices of this moment."""
+        return self.wallet() + sum(leg.profit(self._mark(data)) for data, _, leg in self.legs())
+
+    def _health(self, mark_of: Callable[[Feed, int], float]) -> float:
+        """Equity of a cross account less what its positions require; liquidated at 0 and below.
+
+        `mark_of(data, side)`: the mark price to look at.
+        """
+        health = self.wallet()
+        for data, _, leg in self.legs():
+            mark = mark_of(data, leg.side)
+            health += leg.profit(mark) - leg.contract.requirement(leg.size, leg.entry, mark)
+        return health
+
+    def _margin_call(self, ends: Mapping[Feed, Point]) -> float | None:
+        """The share of the way after which a cross account no longer bears its positions; None: it always does."""
+        if not self._legs:
+            return None
+
+        def health(share: float) -> float:
+            def mark_of(data: Feed, side: int) -> float:
+                return self._at[data].towards(ends[data], share).mark if data in ends else self._mark(data)
+
+            return self._health(mark_of)
+
+        if health(1.0) > 0.0:
+            return None
+        if health(0.0) <= 0.0:
+            return 0.0
+        sound, broken = 0.0, 1.0
+        for _ in range(_BISECTIONS):
+            middle = 0.5 * (sound + broken)
+            sound, broken = (middle, broken) if health(middle) > 0.0 else (sound, middle)
+        return broken
+
+    def _liquidate_account(self) -> None:
+        """Close every position of a cross account at its mark price; losses together end at what there is."""
+        profits = {(data, tradeid): leg.profit(self._mark(data)) for data, tradeid, leg in self.legs()}
+        lost = -sum(min(profit, 0.0) for profit in profits.values())
+        there = self.wallet() + sum(max(profit, 0.0) for profit in profits.values())
+        share = min(1.0, there / lost) if lost else 1.0
+        for data, tradeid, leg in sorted(self.legs(), key=lambda item: -profits[item[0], item[1]]):
+            price, profit = self._mark(data), profits[data, tradeid]
+            if share < 1.0 and profit < 0.0:
+                price = rules.bankruptcy_price(leg.size, leg.entry, -share * profit, 0.0, leg.contract.is_inverse)
+            self._ends.setdefault(data, set()).add("liquidation")
+            self._force_out(data, tradeid, leg, price)
+
+    def _force_out(self, data: Feed, tradeid: int, leg: Leg, price: float) -> None:
+        """Fill an order of the venue's own, then cancel what the strategy had waiting for this position."""
+        price = leg.bounded_price(price, self._behind(data, tradeid, leg))
+        size = leg.size
+        order = (super().sell if size > 0 else super().buy)(
+            owner=leg.owner,
+            data=data,
+            size=abs(size),
+            tradeid=tradeid,
+            _checksubmit=False,
+            liquidation=True,
+            reason="liquidation",
+        )
+        self.ledger.book_liquidation(
+            LiquidationEvent(data.datetime[0], data, tradeid, size, price, leg.profit(price))
+        )
+        logger.info("liquidation of %s at %s", size, price)
+        self._try(order, lambda order: self._execute(order, ago=0, price=price))
+        for other in list(self.pending):
+            if other.data is data and other.tradeid == tradeid:
+                self.cancel(other)
+
+    # ---- orders
+
+    def _meet(self, order: Any, price: float, *, at_open: bool) -> None:
+        """The price has come to an order, or was there when it was placed: fill it, or let a stop-limit wait."""
+        if order.exectype in matching.STOP_LIMITS and not order.triggered:
+            order.triggered = True
+            if matching.share_of_way(order, price, price) is None:
+                return
+        self._tried.add(order.ref)
+        self._try(order, lambda order: self._fill_met(order, price, at_open))
+
+    def _fill_met(self, order: Any, price: float, at_open: bool) -> None:
+        bar: Bar = self._bars[order.data].traded
+        is_open_price = at_open or price == bar.open
+        if order.exectype == Order.Market:
+            self._try_exec_market(order, price, bar.high, bar.low)
+            return
+        if order.exectype == Order.Historical:
+            self._try_exec_historical(order)
+            return
+        doslip = self.p.slip_open if at_open else True
+        if matching.is_limit(order):
+            wanted = matching.level(order)
+            better = price < wanted if order.isbuy() else price > wanted
+            if not better:
+                price = wanted
+            elif order.isbuy():
+                price = self._slip_up(min(bar.high, wanted), price, doslip=doslip and is_open_price, lim=True)
+            else:
+                price = self._slip_down(max(bar.low, wanted), price, doslip=doslip and is_open_price, lim=True)
+        elif order.isbuy():
+            price = self._slip_up(bar.high, price, doslip=doslip)
+        else:
+            price = self._slip_down(bar.low, price, doslip=doslip)
+        self._execute(order, ago=0, price=price)
+
+    def _try(self, order: Any, execute: Callable[[Any], None]) -> None:
+        self.pending.remove(order)  # or it would cancel itself as its own OCO sibling
+        order.info["maker"] = self._is_maker(order)
+        execute(order)
+        if order.alive():
+            self.pending.append(order)
+        elif order.status == Order.Completed:
+            self._bracketize(order)
+            while self._toactivate:
+                child = self._toactivate.popleft()
+                _place_from_fill(child, order.executed.price)
+                child.activate()
+
+    def _is_maker(self, order: Any) -> bool:
+        """A limit that waits in the book: placed before this bar, or not marketable at its open."""
+        if order.exectype == Order.Limit:
+            if order.info.get("rested"):
+                return True
+            opened = self._bars[order.data].traded.open
+            return matching.share_of_way(order, opened, opened) is None
+        return bool(order.exectype in matching.STOP_LIMITS and order.triggered)
+
+    def _trail(self, points: Mapping[Feed, Point]) -> None:
+        """Pull trailing stops along to where the prices are."""
+        for order in self.pending:
+            if order.exectype in matching.TRAILING and order.data in points and self._may_fill(order):
+                self._trail_one(order, points[order.data].traded)
+
+    def _trail_one(self, order: Any, price: float) -> None:
+        if not order.triggered:
+            order.trailadjust(price)
+
+
+def _place_from_fill(order: Any, fill: float) -> None:
+    """Move a bracket's child to its distance from the parent's fill."""
+    offset = order.info.get("from_fill")
+    if offset is None:
+        return
+    if order.exectype in matching.TRAILING:
+        order.created.price = math.inf if order.isbuy() else -math.inf
+        order.trailadjust(fill)
+    else:
+        order.created.price = fill * (1.0 + offset)
