@@ -82,7 +82,9 @@ def load_artefact(directory: str | Path) -> tuple[Manifest, list[RecurrentNet]]:
 
 
 def _build(manifest: Manifest, tensors: dict[str, torch.Tensor], seed: int, folder: Path) -> RecurrentNet:
-    net = RecurrentNet(len(manifest.features), manifest.hidden, manifest.layers, manifest.cell)
+    net = RecurrentNet(
+        len(manifest.features), manifest.hidden, manifest.layers, manifest.cell, outputs=manifest.outputs
+    )
     net = net.to(getattr(torch, manifest.precision))
     prefix = f"seed{seed}."
     mine = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

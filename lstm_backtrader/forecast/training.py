@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 import lstm_backtrader
 from lstm_backtrader.candles import Bars, bar_seconds, candles_sha256, check_clock, show_time
@@ -23,20 +22,28 @@ from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.artefact import pack_weights
 from lstm_backtrader.forecast.context import StridedContext
 from lstm_backtrader.forecast.dataset import Crops, Scaler, Split, purged_split
-from lstm_backtrader.forecast.features import FeatureSpec, default_features, make_features, volume_spikes
+from lstm_backtrader.forecast.features import (
+    DEFAULT,
+    FeatureSpec,
+    make_features,
+    parse_features,
+    volume_spikes,
+)
 from lstm_backtrader.forecast.inference import LSTMForecaster
-from lstm_backtrader.forecast.labels import scaled_return
+from lstm_backtrader.forecast.labels import LabelSpec
 from lstm_backtrader.forecast.manifest import (
     Cell,
     FeatureEntry,
+    Label,
     Manifest,
-    ScaledReturn,
     ScalerEntry,
     ValidationEntry,
 )
 from lstm_backtrader.forecast.network import RecurrentNet, one_thread
+from lstm_backtrader.forecast.objective import Objective, objective_of
 from lstm_backtrader.forecast.quality import correlation, seam
 from lstm_backtrader.forecast.strided import strided_forecast
+from lstm_backtrader.forecast.targets import check_horizon, fit_target
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +57,8 @@ class TrainConfig:
     """How to train; every default is what `lbt train` uses."""
 
     horizon: int = 24  # k, bars the label looks ahead
+    label: str = "scaled_return"  # or three_classes, or one of your own, with parameters: "three_classes:fee_bps=4"
+    features: tuple[str, ...] = (DEFAULT,)  # say ("default", "rsi:span=14", "macd")
     context: int = 384  # L, bars every forecast has seen
     stride: int | None = None  # S, bars between two fresh starts; None: L / 4
     hidden: int = 16  # H
@@ -78,6 +87,20 @@ class TrainConfig:
         if self.cell not in ("lstm", "rnn"):
             raise ConfigError(f"cell '{self.cell}' is unknown. Use 'lstm', or 'rnn' for comparison.")
         self.strided_context()
+        self.feature_specs()
+        ahead = self.label_spec().horizon
+        if ahead != self.horizon:
+            raise ConfigError(
+                f"label '{self.label}' looks {ahead} bars ahead, horizon is {self.horizon}. Set horizon to {ahead}."
+            )
+
+    def feature_specs(self) -> tuple[FeatureSpec, ...]:
+        """What the net sees, in its order; the event columns come last."""
+        return parse_features(self.features, self.events)
+
+    def label_spec(self) -> LabelSpec:
+        """What the net learns to forecast."""
+        return LabelSpec.parse(self.label, self.horizon)
 
     def strided_context(self) -> StridedContext:
         """Context and stride together, checked."""
@@ -105,7 +128,7 @@ _RANGES = (
 
 @dataclass(frozen=True)
 class Material:
-    """Rows ready for training (N of them): scaled features, demeaned labels, loss weights, slots."""
+    """Rows ready for training (N of them): scaled features, targets, loss weights, slots."""
 
     X: NDArray[np.float32]
     y: NDArray[np.float64]
@@ -113,6 +136,7 @@ class Material:
     slots: NDArray[np.int64]
     split: Split
     is_event: NDArray[np.bool_]
+    label: Label
 
     def rows(self, begin: int, end: int) -> slice:
         """The rows whose slots lie in [begin, end)."""
@@ -131,11 +155,11 @@ def train(
     """
     config = config or TrainConfig()
     bars = Bars.of(candles)
-    specs = default_features(config.events)
+    specs = config.feature_specs()
     step_s = bar_seconds(bars.open_time)
     check_clock(bars.open_time, step_s)
     step_ns = step_s * 1_000_000_000
-    material, scaler, label_mean, fill_rate = _prepare(bars, specs, config, step_ns)
+    material, scaler, fill_rate = _prepare(bars, specs, config, step_ns)
     seeds = range(config.seed, config.seed + config.seeds)
 
     def fit_seed(seed: int) -> tuple[RecurrentNet, int]:
@@ -156,9 +180,9 @@ def train(
         layers=config.layers,
         context=config.strided_context().length,
         stride=config.strided_context().stride,
-        features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in specs),
+        features=tuple(FeatureEntry.of(spec) for spec in specs),
         scaler=ScalerEntry(mean=scaler.mean, scale=scaler.scale),
-        label=ScaledReturn(horizon=config.horizon, mean=label_mean),
+        label=material.label,
         timeframe_s=step_s,
         train_from=_time(slots[0], step_ns),
         train_until=_time(labelled[labelled < split.train_end][-1], step_ns),
@@ -170,7 +194,7 @@ def train(
         seeds=tuple(seeds),
         threshold=validation.forecast_std or 0.0,
         validation=validation,
-        training={**asdict(config), "events": list(config.events)},
+        training={**asdict(config), "events": list(config.events), "features": list(config.features)},
         data_sha256=candles_sha256(candles),
         weights_sha256="",
         versions={
@@ -186,11 +210,14 @@ def train(
 
 def _prepare(
     bars: Bars, specs: tuple[FeatureSpec, ...], config: TrainConfig, step_ns: int
-) -> tuple[Material, Scaler, float, float]:
+) -> tuple[Material, Scaler, float]:
     """Features, labels and split; everything fitted is fitted on the train rows."""
     X = make_features(bars, specs)
     rows = np.flatnonzero(np.isfinite(X).all(axis=1))
-    y = scaled_return(bars, config.horizon)
+    spec = config.label_spec()
+    y = spec.compute(bars)
+    if spec.is_own:
+        check_horizon(spec, bars, y)
     labelled = rows[np.isfinite(y[rows])]
     span = config.strided_context().span
     if len(labelled) < 2 * span + config.embargo:
@@ -214,17 +241,18 @@ def _prepare(
             f"train bar. Give more data, or a smaller embargo."
         )
     scaler = Scaler.fit(X[in_train])
-    label_mean = float(np.nanmean(y[in_train]))
+    label, y = fit_target(spec, y, y[in_train])
     is_event = volume_spikes(bars)[rows]
     material = Material(
         X=scaler.transform(X[rows]),
-        y=y[rows] - label_mean,
+        y=y[rows],
         weight=(1.0 + config.event_weight * _recent(is_event, config.horizon)).astype(np.float64),
         slots=slots[rows],
         split=split,
         is_event=is_event,
+        label=label,
     )
-    return material, scaler, label_mean, fill_rate
+    return material, scaler, fill_rate
 
 
 def _recent(is_event: NDArray[np.bool_], bars: int) -> NDArray[np.bool_]:
@@ -236,7 +264,7 @@ def _recent(is_event: NDArray[np.bool_], bars: int) -> NDArray[np.bool_]:
 
 def _fit(material: Material, config: TrainConfig, seed: int, progress: Progress | None) -> tuple[RecurrentNet, int]:
     """One net: the weights with the best validation loss, and the step they came from."""
-    context = config.strided_context()
+    context, objective = config.strided_context(), objective_of(material.label)
     train_rows = material.rows(int(material.slots[0]), material.split.train_end)
     crops = Crops(
         context,
@@ -255,6 +283,7 @@ def _fit(material: Material, config: TrainConfig, seed: int, progress: Progress 
         config.dropout,
         context.span + 1,
         generator,
+        objective.outputs,
     )
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -265,8 +294,8 @@ def _fit(material: Material, config: TrainConfig, seed: int, progress: Progress 
     for step in range(1, config.steps + 1):
         x, y, weight = (torch.from_numpy(part) for part in crops.sample(rng, config.batch))
         net.train()
-        out, _ = net(x)  # (B, W, F) -> (B, W)
-        losses = functional.huber_loss(out, y, reduction="none")
+        out, _ = net(x)  # (B, W, F) -> (B, W) or (B, W, K)
+        losses = objective.losses(out, y)
         loss = (losses * weight).sum() / weight.sum().clamp(min=1)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -274,7 +303,7 @@ def _fit(material: Material, config: TrainConfig, seed: int, progress: Progress 
         optimiser.step()
         schedule.step()
         if step % every == 0 or step == config.steps:
-            val_loss = _validation_loss(material, context, net.eval())
+            val_loss = _validation_loss(material, context, objective, net.eval())
             if val_loss < best_loss:
                 best_loss, best_step, best_weights = val_loss, step, copy.deepcopy(net.state_dict())
             elif step - best_step >= config.patience * every:
@@ -288,34 +317,28 @@ def _fit(material: Material, config: TrainConfig, seed: int, progress: Progress 
 
 
 def _validation_forecast(
-    material: Material, context: StridedContext, nets: list[RecurrentNet]
+    material: Material, context: StridedContext, objective: Objective, nets: list[RecurrentNet]
 ) -> tuple[NDArray[np.float64], slice]:
-    """Ensemble mean on the validation rows (their context reaches back into train), and those rows."""
+    """What the ensemble says of the validation rows (their context reaches back into train), and those rows."""
     split = material.split
     rows = material.rows(split.val_begin, split.val_end)
     seen = material.rows(split.val_begin - context.span - context.stride, split.val_end)
     members = strided_forecast(nets, context, material.X[seen], material.slots[seen])
-    return members.mean(axis=0, dtype=np.float64)[rows.start - seen.start :], rows
+    return objective.together(members)[rows.start - seen.start :], rows
 
 
-def _validation_loss(material: Material, context: StridedContext, net: RecurrentNet) -> float:
-    forecast, rows = _validation_forecast(material, context, [net])
-    return _huber(forecast, material.y[rows], material.weight[rows])
-
-
-def _huber(forecast: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
-    known = np.isfinite(forecast) & np.isfinite(y)
-    error = np.abs(forecast[known] - y[known])
-    losses = np.where(error <= 1, 0.5 * error**2, error - 0.5)
-    return float((losses * weight[known]).sum() / max(weight[known].sum(), 1.0))
+def _validation_loss(material: Material, context: StridedContext, objective: Objective, net: RecurrentNet) -> float:
+    said, rows = _validation_forecast(material, context, objective, [net])
+    return objective.error(said, material.y[rows], material.weight[rows])
 
 
 def _validate(
     material: Material, config: TrainConfig, nets: list[RecurrentNet], best_steps: tuple[int, ...]
 ) -> ValidationEntry:
     """The ensemble's figures on validation; a visible seam is warned about."""
-    context = config.strided_context()
-    forecast, rows = _validation_forecast(material, context, nets)
+    context, objective = config.strided_context(), objective_of(material.label)
+    said, rows = _validation_forecast(material, context, objective, nets)
+    forecast = objective.forecast(said)
     y, is_event, slots = material.y[rows], material.is_event[rows], material.slots[rows]
     known = np.isfinite(forecast) & np.isfinite(y)
     if known.sum() < 2:
@@ -333,7 +356,7 @@ def _validate(
         )
     return ValidationEntry(
         bars=int(known.sum()),
-        loss=_huber(forecast, y, material.weight[rows]),
+        loss=objective.error(said, y, material.weight[rows]),
         ic=correlation(forecast, y),
         event_ic=correlation(forecast[is_event], y[is_event]),
         seam=measured,
