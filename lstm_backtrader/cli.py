@@ -1,4 +1,4 @@
-"""The command `lbt`: demo, train, backtest, report, venues. Everything heavy loads inside the command in need."""
+"""The command `lbt`: demo, train, backtest, report, features, venues. What is heavy loads inside its command."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ _DISCLAIMER = "A simulation on past data; it promises nothing about the future."
 Data = Annotated[Path, typer.Option(help="Candles: Parquet, CSV or feather.", show_default=False)]
 Funding = Annotated[Path | None, typer.Option(help="Funding rates: a time column and funding_rate.")]
 Mark = Annotated[Path | None, typer.Option(help="Candles of the mark price, same bar length.")]
+FeatureModule = Annotated[
+    Path | None, typer.Option(help="Python file that registers features and labels of your own.")
+]
 
 
 @app.command()
@@ -60,6 +63,14 @@ def train(
     until: Annotated[
         datetime | None, typer.Option(formats=_DAY, help="Last day to learn from, UTC; later data stay unseen.")
     ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(help="What it sees, say default,rsi:span=14; repeatable. `lbt features` lists them."),
+    ] = None,
+    feature_module: FeatureModule = None,
+    label: Annotated[
+        str, typer.Option(help="What it forecasts: scaled_return, three_classes, or your own.")
+    ] = "scaled_return",
     horizon: Annotated[int, typer.Option(help="Bars ahead to forecast.")] = 24,
     context: Annotated[int, typer.Option(help="Bars every forecast has seen, at least.")] = 384,
     stride: Annotated[int | None, typer.Option(help="Bars between two fresh starts; default context / 4.")] = None,
@@ -81,7 +92,10 @@ def train(
     from lstm_backtrader.forecast.training import TrainConfig
     from lstm_backtrader.forecast.training import train as fit
 
+    _import_own(feature_module)
     config = TrainConfig(
+        features=tuple(features or ("default",)),
+        label=label,
         horizon=horizon,
         context=context,
         stride=stride,
@@ -153,6 +167,7 @@ def backtest(
     allow_insample: Annotated[
         bool, typer.Option("--allow-insample", help="Forecast bars the model was trained on too.")
     ] = False,
+    feature_module: FeatureModule = None,
 ) -> None:
     """Trade a model's signal on a futures account and report it beside its baselines."""
     _check_out(out)
@@ -178,6 +193,7 @@ def backtest(
         threshold=threshold,
         allow_insample=allow_insample,
     )
+    _import_own(feature_module)
     forecaster = as_forecaster(model)
     candles = read_candles(data, funding=funding, mark=mark)
     _print_notes(data, candles)
@@ -223,6 +239,24 @@ def report(
         written = report_from_equity(curve, out, title=title or equity.stem)
         advance("drawing the tearsheet", 1, 1)
     _print(_account_table(written, "equity"), f"report: {written.html}")
+
+
+@app.command()
+def features(feature_module: FeatureModule = None) -> None:
+    """List the features and labels a model can be trained with."""
+    from lstm_backtrader.forecast.catalogue import known_features, known_labels
+
+    _import_own(feature_module)
+    table = _table("feature", "default", "bars read", "more columns", "")
+    for each in known_features():
+        table.add_row(each.text, "yes" if each.is_default else "", each.memory, each.columns, each.description)
+    labels = _table("label", "bars ahead", "")
+    for label in known_labels():
+        labels.add_row(label.text, label.horizon, label.description)
+    for shown in (table, labels):
+        shown.columns[-1].justify = "left"
+        _print(shown)
+    _print("Choose with lbt train --features default,rsi:span=14 --label three_classes:fee_bps=4.")
 
 
 @app.command()
@@ -273,6 +307,13 @@ def _warnings_shown() -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+def _import_own(path: Path | None) -> None:
+    if path is not None:
+        from lstm_backtrader.own_module import import_file
+
+        import_file(path)
 
 
 def _check_out(out: Path) -> None:
