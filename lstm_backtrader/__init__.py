@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.resample import replay, resample
+    from lstm_backtrader.events import join_events
     from lstm_backtrader.forecast.folds import WalkForwardConfig
     from lstm_backtrader.forecast.foreign import from_module
     from lstm_backtrader.forecast.inference import load_model
@@ -40,6 +41,7 @@ _HOME = {
     "find_contract": "lstm_backtrader.futures.venues",
     "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
+    "join_events": "lstm_backtrader.events",
     "load_model": "lstm_backtrader.forecast.inference",
     "read_candles": "lstm_backtrader.candle_files",
     "replay": "lstm_backtrader.datafeeds.resample",
@@ -64,6 +66,7 @@ __all__ = [
     "find_contract",
     "from_module",
     "instrument",
+    "join_events",
     "load_model",
     "read_candles",
     "replay",

@@ -15,6 +15,7 @@ from lstm_backtrader import options as o
 from lstm_backtrader.terminal import (
     account_table,
     audit_table,
+    catalogue_tables,
     demo_table,
     fits,
     folds_table,
@@ -87,6 +88,9 @@ def train(
     until: Annotated[
         datetime | None, typer.Option(formats=o.DAY, help="Last day to learn from, UTC; later data stay unseen.")
     ] = None,
+    features: o.Features = None,
+    feature_module: o.FeatureModule = None,
+    label: o.LabelName = "scaled_return",
     horizon: o.Horizon = 24,
     context: o.Context = 384,
     stride: o.Stride = None,
@@ -150,6 +154,9 @@ def walk_forward(
     until: Annotated[datetime | None, typer.Option(formats=o.DAY, help="Last day to forecast, UTC, whole.")] = None,
     expanding: o.Expanding = False,
     jobs: o.Jobs = None,
+    features: o.Features = None,
+    feature_module: o.FeatureModule = None,
+    label: o.LabelName = "scaled_return",
     horizon: o.Horizon = 24,
     context: o.Context = 384,
     stride: o.Stride = None,
@@ -241,6 +248,7 @@ def backtest(
     allow_insample: Annotated[
         bool, typer.Option("--allow-insample", help="Forecast bars the model was trained on too.")
     ] = False,
+    feature_module: o.FeatureModule = None,
 ) -> None:
     """Trade a model's signal on a futures account and report it beside its baselines."""
     _check_out(out)
@@ -248,6 +256,7 @@ def backtest(
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.indicators.models import as_forecaster
 
+    _import_own(feature_module)
     as_forecaster(model)  # a wrong one is refused before the candles are read
     candles = read_candles(data, funding=funding, mark=mark)
     show_notes(data, candles)
@@ -262,7 +271,13 @@ def _train_config(options: dict[str, Any]) -> TrainConfig:
 
     from lstm_backtrader.forecast.train_config import TrainConfig
 
-    renamed = {**options, "events": tuple(options["event"] or ()), "expires_days": options["expires"]}
+    _import_own(options["feature_module"])
+    renamed = {
+        **options,
+        "events": tuple(options["event"] or ()),
+        "expires_days": options["expires"],
+        "features": tuple(options["features"] or ("default",)),
+    }
     return TrainConfig(**{each.name: renamed[each.name] for each in fields(TrainConfig)})
 
 
@@ -345,6 +360,16 @@ def report(
 
 
 @app.command()
+def features(feature_module: o.FeatureModule = None) -> None:
+    """List the features and labels a model can be trained with."""
+    from lstm_backtrader.forecast.catalogue import known_features, known_labels
+
+    _import_own(feature_module)
+    show(*catalogue_tables(known_features(), known_labels()))
+    show("Choose with lbt train --features default,rsi:span=14 --label three_classes:fee_bps=4.")
+
+
+@app.command()
 def venues(
     wide: Annotated[
         bool, typer.Option("--wide", help="Contract sizes, steps, funding and dates, too; lines of 200 characters.")
@@ -375,9 +400,7 @@ def audit(
     mark: o.Mark = None,
     strategy: Annotated[str | None, typer.Option(help="module:Class of a strategy of your own.")] = None,
     indicator: Annotated[str | None, typer.Option(help="module:Class of an indicator of your own.")] = None,
-    feature_module: Annotated[
-        Path | None, typer.Option(help="Python file that registers features of your own.")
-    ] = None,
+    feature_module: o.FeatureModule = None,
     cuts: Annotated[int, typer.Option(help="Bars after which the future is cut off and disturbed.")] = 32,
     shuffled_labels: Annotated[
         bool, typer.Option("--shuffled-labels", help="Also train on shuffled labels, three times; takes its time.")
@@ -441,6 +464,13 @@ def _warnings_shown() -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+def _import_own(path: Path | None) -> None:
+    if path is not None:
+        from lstm_backtrader.own_module import import_file
+
+        import_file(path)
 
 
 def _check_out(out: Path) -> None:

@@ -23,16 +23,19 @@ HOMES = {
 # Floors of the house: a file imports from its own floor (never in a circle) or from below. Every file is listed,
 # so that a new one has to find its place first.
 FLOORS = {
-    0: "errors candles candle_files futures.rules",
+    0: "errors candles candle_files events own_module futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
         forecast.description forecast.step forecast.cache forecast.function_code forecast.history
-        forecast.train_config forecast.material forecast.schedule forecast.folds
+        forecast.train_config forecast.material forecast.schedule forecast.folds forecast.named forecast.registry
+        forecast.windows forecast.price_features forecast.flow_features forecast.indicator_features
+        forecast.time_features forecast.talib_features forecast.classes forecast.targets forecast.catalogue
         futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
         futures.leg futures.ledger reporting.metrics reporting.significance reporting.fold_figures
         reporting.tradebook reporting.equity_files datafeeds.synthetic datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
-        forecast.scheduled forecast.foreign forecast.foreign_net forecast.walkforward forecast.shuffled""",
+        forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward
+        forecast.shuffled""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.matching futures.coverage futures.finer
         futures.playing futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames
@@ -50,7 +53,7 @@ LISTS_OF_NAMES = {PACKAGE, *(f"{PACKAGE}.{name}" for name in SUBPACKAGES)}
 # A library -> the modules that may import it; "." at the end stands for a whole sub-package.
 ALLOWED = {
     "torch": """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
-        forecast.foreign forecast.foreign_net forecast.walkforward""",
+        forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward""",
     "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
     "pydantic": "forecast.manifest forecast.schedule config_file futures.venue_files",
@@ -59,6 +62,7 @@ ALLOWED = {
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
         datafeeds.ccxt_live strategies. session auditing. backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
+    "talib": "forecast.talib_features",
     "quantstats": "reporting.tearsheet",
     "matplotlib": "reporting.tearsheet",
     "plotly": "reporting.chart reporting.page",
@@ -155,7 +159,7 @@ def test_libraries_are_imported_only_where_they_belong(name):
 
 
 @each_module
-@pytest.mark.parametrize("library", ["ccxt", "quantstats", "plotly", "matplotlib"])
+@pytest.mark.parametrize("library", ["ccxt", "quantstats", "plotly", "matplotlib", "talib"])
 def test_slow_libraries_load_inside_the_function_that_needs_them(name, library):
     assert library not in {other.partition(".")[0] for other in imported(name, late=False)}
 
@@ -305,8 +309,10 @@ def test_every_dependency_is_pinned(setup_cfg):
 
 def test_every_import_is_a_declared_dependency(setup_cfg):
     declared = {requirement_name(line) for line in lines(setup_cfg["options"]["install_requires"])}
+    extras = {"talib": "ta-lib"}  # imported where it is used, with a message that names the extra
+    assert requirement_name(setup_cfg["options.extras_require"]["talib"].strip()) == extras["talib"]
     libraries = {other.partition(".")[0] for name in MODULES for other in imported(name)}
-    outside = libraries - set(sys.stdlib_module_names) - {PACKAGE}
+    outside = libraries - set(sys.stdlib_module_names) - {PACKAGE} - set(extras)
     assert {library.lower() for library in outside} <= declared
 
 

@@ -27,7 +27,6 @@ from joblib import Parallel, delayed
 from lstm_backtrader.candles import candles_sha256
 from lstm_backtrader.errors import ConfigError, DataError, ModelError
 from lstm_backtrader.forecast.artefact import load_artefact
-from lstm_backtrader.forecast.features import default_features
 from lstm_backtrader.forecast.folds import Fold, WalkForwardConfig, between, plan_folds
 from lstm_backtrader.forecast.history import read_history
 from lstm_backtrader.forecast.inference import Device, LSTMForecaster, find_device
@@ -189,8 +188,9 @@ class _Training:
             "versions": versions(),
         }
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-        for spec in default_features(self.config.events):
-            digest.update(repr((spec.name, sorted(spec.params.items()))).encode() + spec.code())
+        for spec in self.config.feature_specs():
+            digest.update(str(spec).encode() + spec.code())
+        digest.update(self.config.label_spec().code())
         return digest.hexdigest()
 
     def _find(self) -> LSTMForecaster | None:

@@ -29,8 +29,9 @@ class LSTMSignal(bt.Indicator):
 
     * `signal`: +1, -1 or 0: forecast at or above `threshold`, at or below its negative, in between. 0, never
       NaN, where there is no forecast.
-    * `forecast`: expected return over the model's horizon, in units of its volatility.
-    * `prob_up`: probability in [0, 1] that it is positive.
+    * `forecast`: expected return over the model's horizon, in units of its volatility; of a model of three classes
+      p(up) - p(down).
+    * `prob_up`: probability in [0, 1] that it is positive; of three classes, that it pays for its costs.
     * `spread`: disagreement of the ensemble, in units of `forecast`.
 
     `model`: directory of an artefact, or any `Forecaster`. `threshold`: None takes the model's own.
