@@ -37,10 +37,10 @@ FLOORS = {
         forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward
         forecast.shuffled""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
-        futures.commission futures.terms futures.account futures.matching futures.coverage futures.finer
-        futures.playing futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames
-        datafeeds.following datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history
-        datafeeds.ccxt_live""",
+        futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
+        futures.matching futures.coverage futures.finer futures.playing futures.broker
+        reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
+        datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.learning reporting.tearsheet reporting.report""",
     5: """session backtesting demo venue_tables options config_file terminal cli testing auditing.watching
@@ -57,8 +57,8 @@ ALLOWED = {
     "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
     "pydantic": "forecast.manifest forecast.schedule config_file futures.venue_files",
-    "backtrader": """indicators. futures.commission futures.terms futures.account futures.matching futures.playing
-        futures.broker reporting.recorder
+    "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
+        futures.playing futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
         datafeeds.ccxt_live strategies. session auditing. backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
