@@ -93,6 +93,7 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
     total = len(trainings) * config.seeds * config.steps
     is_over = Event()
     running: list[int] = []
+    failures: list[BaseException] = []
 
     def check() -> None:
         if is_over.is_set():
@@ -111,6 +112,9 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
         try:
             trainings[number].fit(seed, advance)
             is_done = True
+        except BaseException as error:
+            failures.append(error)
+            raise
         finally:
             running.remove(seed)
             if not is_done:
@@ -120,6 +124,8 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
     try:
         with one_thread():
             Parallel(n_jobs=jobs, require="sharedmem")(tasks)
+    except _StoppedError:  # joblib raises whichever it sees first; what stopped the others came before them
+        raise failures[0] from None
     finally:
         is_over.set()  # after Ctrl-C, as after an error, the threads end at their next evaluation
         while running:  # a thread that computes while Python shuts down takes the process down with it
