@@ -29,7 +29,8 @@ FLOORS = {
         forecast.description forecast.step forecast.cache forecast.function_code forecast.history
         forecast.train_config forecast.material forecast.schedule forecast.folds
         futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
-        futures.leg futures.ledger reporting.metrics reporting.significance reporting.fold_figures
+        futures.leg futures.ledger forecast.trials forecast.ledger reporting.metrics
+        reporting.bootstrap reporting.significance reporting.fold_figures
         reporting.tradebook reporting.equity_files datafeeds.synthetic datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.scheduled forecast.foreign forecast.foreign_net forecast.walkforward forecast.shuffled""",
@@ -39,9 +40,9 @@ FLOORS = {
         datafeeds.following datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history
         datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
-        reporting.chart reporting.page reporting.learning reporting.tearsheet reporting.report""",
-    5: """session backtesting demo venue_tables options config_file terminal cli testing auditing.watching
-        auditing.witness auditing.timing auditing.runs auditing.subjects auditing.command""",
+        reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report""",
+    5: """session bookkeeping backtesting demo venue_tables ledger_table options config_file terminal cli testing
+        auditing.watching auditing.witness auditing.timing auditing.runs auditing.subjects auditing.command""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "auditing", "strategies", "datafeeds")
@@ -53,7 +54,8 @@ ALLOWED = {
         forecast.foreign forecast.foreign_net forecast.walkforward""",
     "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
-    "pydantic": "forecast.manifest forecast.schedule config_file futures.venue_files",
+    "pydantic": """forecast.manifest forecast.schedule forecast.trials forecast.ledger config_file
+        futures.venue_files""",
     "backtrader": """indicators. futures.commission futures.terms futures.account futures.matching futures.playing
         futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
@@ -63,7 +65,8 @@ ALLOWED = {
     "matplotlib": "reporting.tearsheet",
     "plotly": "reporting.chart reporting.page",
     "typer": "cli options",
-    "rich": "terminal venue_tables",
+    "arch": "reporting.significance",
+    "rich": "terminal venue_tables ledger_table",
 }
 
 
@@ -155,7 +158,7 @@ def test_libraries_are_imported_only_where_they_belong(name):
 
 
 @each_module
-@pytest.mark.parametrize("library", ["ccxt", "quantstats", "plotly", "matplotlib"])
+@pytest.mark.parametrize("library", ["ccxt", "quantstats", "plotly", "matplotlib", "arch"])
 def test_slow_libraries_load_inside_the_function_that_needs_them(name, library):
     assert library not in {other.partition(".")[0] for other in imported(name, late=False)}
 
@@ -304,7 +307,10 @@ def test_every_dependency_is_pinned(setup_cfg):
 
 
 def test_every_import_is_a_declared_dependency(setup_cfg):
-    declared = {requirement_name(line) for line in lines(setup_cfg["options"]["install_requires"])}
+    extras = setup_cfg["options.extras_require"]
+    wanted = lines(setup_cfg["options"]["install_requires"])
+    wanted += [line for name in extras if name not in ("dev", "bench") for line in lines(extras[name])]
+    declared = {requirement_name(line) for line in wanted}
     libraries = {other.partition(".")[0] for name in MODULES for other in imported(name)}
     outside = libraries - set(sys.stdlib_module_names) - {PACKAGE}
     assert {library.lower() for library in outside} <= declared
