@@ -69,8 +69,8 @@ def test_one_try_is_deflated_by_nothing_and_uncounted_tries_are_said_to_be_unkno
     assert "the only try on BTC-1h in the ledger" in alone.sentences()[2]
     assert uncounted.dsr is None
     assert "is not known here" in uncounted.sentences()[2]
-    assert "deflated for 1 try" in alone.headline()
-    assert "deflated" not in uncounted.headline()
+    assert "more than luck after 1 try with a confidence of" in alone.headline()
+    assert "luck" not in uncounted.headline()
 
 
 def test_where_no_ratio_of_the_tries_is_known_they_vary_as_luck_does():
