@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstm_backtrader import datafeeds, strategies
     from lstm_backtrader.auditing.subjects import audit
+    from lstm_backtrader.bookkeeping import count_trial
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.resample import replay, resample
@@ -38,6 +39,7 @@ _HOME = {
     "TrainConfig": "lstm_backtrader.forecast.train_config",
     "WalkForwardConfig": "lstm_backtrader.forecast.folds",
     "audit": "lstm_backtrader.auditing.subjects",
+    "count_trial": "lstm_backtrader.bookkeeping",
     "find_contract": "lstm_backtrader.futures.venues",
     "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
@@ -62,6 +64,7 @@ __all__ = [
     "TrainConfig",
     "WalkForwardConfig",
     "audit",
+    "count_trial",
     "datafeeds",
     "find_contract",
     "from_module",

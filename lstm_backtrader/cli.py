@@ -114,17 +114,21 @@ def train(
 ) -> None:
     """Train an LSTM ensemble on candles and write it as a model directory."""
     settings = _train_config(locals())
+    from lstm_backtrader.bookkeeping import record_training
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.candles import before_day_after
     from lstm_backtrader.forecast.artefact import check_target
     from lstm_backtrader.forecast.inference import find_device
+    from lstm_backtrader.forecast.ledger import Ledger
     from lstm_backtrader.forecast.training import train as fit
+    from lstm_backtrader.forecast.trials import Market
 
     find_device(device)  # type: ignore[arg-type]  # checked there
     check_target(out)
     _check_out(out)
     candles = read_candles(data, funding=funding, mark=mark)
     show_notes(data, candles)
+    market = Market.of(candles, data.stem)
     candles = before_day_after(candles, until)
     with progress_bars() as advance:
         done: dict[int, int] = {}
@@ -134,6 +138,7 @@ def train(
             advance(f"training {_nets(seeds)}", sum(list(done.values())), steps * seeds)
 
         model = fit(candles, settings, progress, device=device)  # type: ignore[arg-type]
+    record_training(Ledger(), model, market, settings, until)
     model.save(out)
     show(model_table(model), f"model: {out}")
 
@@ -196,10 +201,13 @@ def walk_forward(
     A run that was stopped goes on from its last finished fold when it is started again.
     """
     account, settings = _backtest_config(locals()), _train_config(locals())
+    from lstm_backtrader.bookkeeping import record_walk_forward
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.forecast.artefact import check_target
     from lstm_backtrader.forecast.folds import WalkForwardConfig
     from lstm_backtrader.forecast.inference import find_device
+    from lstm_backtrader.forecast.ledger import Ledger
+    from lstm_backtrader.forecast.trials import Market
     from lstm_backtrader.forecast.walkforward import walk_forward as fit
 
     find_device(device)  # type: ignore[arg-type]  # checked there
@@ -215,6 +223,7 @@ def walk_forward(
             advance(f"training {_nets(steps // settings.steps)}", step, steps)
 
         model = fit(candles, plan, folder=out / "folds", jobs=jobs, device=device, progress=progress)  # type: ignore[arg-type]
+    record_walk_forward(Ledger(), model, Market.of(candles, data.stem), plan)
     model.save(out / "model")
     finer = None if intrabar_data is None else read_candles(intrabar_data)
     files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data}
@@ -313,6 +322,7 @@ def _trade(
     """Backtest the model on disk, write the report and print its figures."""
     from lstm_backtrader.backtesting import backtest as run_backtest
     from lstm_backtrader.backtesting import file_sha256
+    from lstm_backtrader.forecast.ledger import Ledger
     from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
 
     inputs = {f"{name}_sha256": file_sha256(path) for name, path in files.items() if path is not None}
@@ -330,12 +340,14 @@ def _trade(
             symbol=files["data"].stem if files["data"] else "",
             inputs=inputs,
             tick=advance,
+            ledger=Ledger(),
         )
     if "walk_forward" in report.metrics:
         show(*folds_table(report.metrics["walk_forward"]))
     show(
         account_table(report, f"LSTM {config.leverage:g}x"),
         *report.metrics["notes"],
+        *report.metrics["significance"]["sentences"],
         f"{_DISCLAIMER}\nreport: {report.html}",
     )
 
@@ -356,7 +368,32 @@ def report(
         advance("drawing the tearsheet", 0, 1)
         written = report_from_equity(curve, out, title=title or equity.stem)
         advance("drawing the tearsheet", 1, 1)
-    show(account_table(written, "equity"), f"report: {written.html}")
+    show(
+        account_table(written, "equity"),
+        *written.metrics["significance"]["sentences"],
+        f"report: {written.html}",
+    )
+
+
+@app.command()
+def ledger(
+    symbol: Annotated[str | None, typer.Option(help="Only trials on this, the name of the data file.")] = None,
+    data_hash: Annotated[str | None, typer.Option(help="Only trials on data whose hash begins so.")] = None,
+) -> None:
+    """List every configuration that was ever trained or traded."""
+    from lstm_backtrader.forecast.ledger import Ledger
+    from lstm_backtrader.ledger_table import counts, trials_table
+
+    book = Ledger()
+    lines = book.read()
+    trials = [
+        trial
+        for trial in lines.trials
+        if symbol in (None, trial.market.symbol) and trial.market.data_sha256.startswith(data_hash or "")
+    ]
+    if trials:
+        show_whole(trials_table(trials))
+    show(*counts(trials, lines.trials), *lines.damaged, f"ledger: {book.path}")
 
 
 @app.command()

@@ -64,9 +64,10 @@ class FixedForecaster:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Forecasts computed by the tests do not end up in the user's cache."""
+    """Forecasts and trials of the tests do not end up in the user's cache and ledger."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LBT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("LBT_LEDGER", str(tmp_path_factory.mktemp("ledger") / "ledger.jsonl"))
         yield
 
 

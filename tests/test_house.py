@@ -31,7 +31,8 @@ FLOORS = {
         forecast.windows forecast.price_features forecast.flow_features forecast.indicator_features
         forecast.time_features forecast.talib_features forecast.classes forecast.targets forecast.catalogue
         futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
-        futures.leg futures.ledger reporting.metrics reporting.significance reporting.fold_figures
+        futures.leg futures.ledger forecast.trials forecast.ledger reporting.metrics
+        reporting.bootstrap reporting.significance reporting.fold_figures
         reporting.tradebook reporting.equity_files datafeeds.synthetic datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward
@@ -42,9 +43,9 @@ FLOORS = {
         reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
         datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
-        reporting.chart reporting.page reporting.learning reporting.tearsheet reporting.report""",
-    5: """session backtesting demo venue_tables options config_file terminal cli testing auditing.watching
-        auditing.witness auditing.timing auditing.runs auditing.subjects auditing.command""",
+        reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report""",
+    5: """session bookkeeping backtesting demo venue_tables ledger_table options config_file terminal cli testing
+        auditing.watching auditing.witness auditing.timing auditing.runs auditing.subjects auditing.command""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "auditing", "strategies", "datafeeds")
@@ -56,7 +57,8 @@ ALLOWED = {
         forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward""",
     "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
-    "pydantic": "forecast.manifest forecast.schedule config_file futures.venue_files",
+    "pydantic": """forecast.manifest forecast.schedule forecast.trials forecast.ledger config_file
+        futures.venue_files""",
     "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
         futures.playing futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
@@ -67,7 +69,8 @@ ALLOWED = {
     "matplotlib": "reporting.tearsheet",
     "plotly": "reporting.chart reporting.page",
     "typer": "cli options",
-    "rich": "terminal venue_tables",
+    "arch": "reporting.significance",
+    "rich": "terminal venue_tables ledger_table",
 }
 
 
@@ -159,7 +162,7 @@ def test_libraries_are_imported_only_where_they_belong(name):
 
 
 @each_module
-@pytest.mark.parametrize("library", ["ccxt", "quantstats", "plotly", "matplotlib", "talib"])
+@pytest.mark.parametrize("library", ["ccxt", "quantstats", "plotly", "matplotlib", "talib", "arch"])
 def test_slow_libraries_load_inside_the_function_that_needs_them(name, library):
     assert library not in {other.partition(".")[0] for other in imported(name, late=False)}
 
@@ -308,12 +311,14 @@ def test_every_dependency_is_pinned(setup_cfg):
 
 
 def test_every_import_is_a_declared_dependency(setup_cfg):
-    declared = {requirement_name(line) for line in lines(setup_cfg["options"]["install_requires"])}
-    extras = {"talib": "ta-lib"}  # imported where it is used, with a message that names the extra
-    assert requirement_name(setup_cfg["options.extras_require"]["talib"].strip()) == extras["talib"]
+    extras = setup_cfg["options.extras_require"]
+    wanted = lines(setup_cfg["options"]["install_requires"])
+    wanted += [line for name in extras if name not in ("dev", "bench") for line in lines(extras[name])]
+    declared = {requirement_name(line) for line in wanted}
+    imported_as = {"talib": "ta-lib"}
     libraries = {other.partition(".")[0] for name in MODULES for other in imported(name)}
-    outside = libraries - set(sys.stdlib_module_names) - {PACKAGE} - set(extras)
-    assert {library.lower() for library in outside} <= declared
+    outside = libraries - set(sys.stdlib_module_names) - {PACKAGE}
+    assert {imported_as.get(library, library).lower() for library in outside} <= declared
 
 
 def test_the_version_is_one(setup_cfg):

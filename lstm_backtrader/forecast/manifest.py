@@ -171,6 +171,13 @@ class ValidationEntry(Strict):
     best_steps: tuple[int, ...]
 
 
+class LedgerEntry(Strict):
+    """The training as the ledger of trials has it."""
+
+    key: str
+    trials: PositiveInt  # configurations tried on these data when it was recorded, this one included
+
+
 class Manifest(Strict):
     """Everything a model is besides its weights. Times are UTC; bars are labelled by their open.
 
@@ -202,6 +209,7 @@ class Manifest(Strict):
     data_sha256: str | None
     weights_sha256: str
     versions: dict[str, str]
+    ledger: LedgerEntry | None = None  # None: not trained by a command
 
     @model_validator(mode="after")
     def _check_guard(self) -> Self:
