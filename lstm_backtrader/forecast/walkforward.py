@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
