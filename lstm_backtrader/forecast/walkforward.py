@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -93,7 +94,7 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
     total = len(trainings) * config.seeds * config.steps
     is_over = Event()
     running: list[int] = []
-    failures: list[BaseException] = []
+    failures: list[BaseException | None] = []
 
     def check() -> None:
         if is_over.is_set():
@@ -112,12 +113,10 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
         try:
             trainings[number].fit(seed, advance)
             is_done = True
-        except BaseException as error:
-            failures.append(error)
-            raise
         finally:
             running.remove(seed)
             if not is_done:
+                failures.append(sys.exception())
                 is_over.set()
 
     tasks = (delayed(fit)(number, seed) for number in range(len(trainings)) for seed in config.all_seeds)
@@ -125,7 +124,7 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
         with one_thread():
             Parallel(n_jobs=jobs, require="sharedmem")(tasks)
     except _StoppedError:  # joblib raises whichever it sees first; what stopped the others came before them
-        raise failures[0] from None
+        raise failures[0] or _StoppedError from None
     finally:
         is_over.set()  # after Ctrl-C, as after an error, the threads end at their next evaluation
         while running:  # a thread that computes while Python shuts down takes the process down with it
