@@ -1,0 +1,77 @@
+"""Permutation importance: how much worse the forecasts are when one feature comes from another time.
+
+Whole blocks of a feature change places, so that it keeps its own look over time and loses what it had to do with
+label and other features (Breiman, Random forests, 2001, by blocks because bars are no independent draws).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_backtrader.candles import Bars
+from lstm_backtrader.forecast.features import make_features
+from lstm_backtrader.forecast.inference import LSTMForecaster
+from lstm_backtrader.forecast.labels import in_label_units
+from lstm_backtrader.forecast.network import one_thread
+from lstm_backtrader.forecast.quality import correlation
+from lstm_backtrader.forecast.strided import strided_forecast
+
+Floats = NDArray[np.float64]
+
+MOST_BARS = 40_000  # of one evaluation, the newest of each model
+FEWEST_BLOCKS = 5
+
+
+def feature_names(model: LSTMForecaster) -> list[str]:
+    """A feature and its parameters in a few words: `log_return 24`, `clock day sin`."""
+    return [" ".join((spec.name, *map(str, spec.params.values()))) for spec in model.specs]
+
+
+def importance(
+    model: LSTMForecaster, bars: Bars, label: Floats, begin: int, end: int, *, repeats: int = 2, seed: int = 0
+) -> Floats | None:
+    """(repeats, F) fall of the IC on rows [begin, end) of `bars`, with `label` (T,), when a feature is permuted.
+
+    Blocks are as long as the context. None where the rows hold fewer than five of them.
+    """
+    block = model.context.length
+    if (end - begin) // block < FEWEST_BLOCKS:
+        return None
+    first = max(0, begin - model.memory - model.context.span)
+    part = bars.part(first, end)
+    X = make_features(part, model.specs, model.manifest.precision)
+    rows = np.flatnonzero(np.isfinite(X).all(axis=1))
+    X, slots = model.scaler.transform(X[rows]), part.open_time[rows] // model.step_ns
+    where = np.flatnonzero(rows >= begin - first)  # rows of X that are judged
+    came = label[first + rows[where]]
+
+    def ic(inputs: NDArray[np.float32]) -> float:
+        members = np.full((len(model.nets), len(part)), np.nan, dtype=inputs.dtype)
+        with one_thread():
+            members[:, rows] = strided_forecast(model.nets, model.context, inputs, slots)
+        said = members.astype(np.float64)
+        kind = model.manifest.label
+        if kind.kind != "scaled_return":
+            said = in_label_units(kind.offset + kind.scale * said, part, kind.horizon, kind.kind)
+        return correlation(said.mean(axis=0)[rows[where]], came) or 0.0
+
+    whole = ic(X)
+    rng = np.random.default_rng(seed)
+    fall = np.empty((repeats, X.shape[1]))
+    for repeat in range(repeats):
+        moved = _permuted_blocks(len(X), block, rng)
+        for column in range(X.shape[1]):
+            inputs = X.copy()
+            inputs[:, column] = X[moved, column]
+            fall[repeat, column] = whole - ic(inputs)
+    return fall
+
+
+def _permuted_blocks(rows: int, block: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(rows,) where each row comes from: blocks in another order, none where it was."""
+    blocks = [np.arange(at, min(at + block, rows)) for at in range(0, rows, block)]
+    order = rng.permutation(len(blocks))
+    source = np.empty(len(blocks), dtype=np.int64)
+    source[order] = np.roll(order, 1)  # one cycle through all, so that none stays
+    return np.concatenate([blocks[number] for number in source])
