@@ -27,21 +27,25 @@ FLOORS = {
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
         forecast.description forecast.step forecast.cache forecast.function_code forecast.history
-        forecast.train_config forecast.material forecast.schedule forecast.folds
+        forecast.train_config forecast.material forecast.schedule forecast.folds forecast.skill
+        forecast.calibration forecast.conformal forecast.ridge forecast.drift forecast.verdict
         futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
         futures.leg futures.ledger reporting.metrics reporting.significance reporting.fold_figures
         reporting.tradebook reporting.equity_files datafeeds.synthetic datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
-        forecast.scheduled forecast.foreign forecast.foreign_net forecast.walkforward forecast.shuffled""",
+        forecast.scheduled forecast.foreign forecast.foreign_net forecast.walkforward forecast.shuffled
+        forecast.retraining forecast.importance forecast.unseen forecast.rivals forecast.bands
+        forecast.evaluation_scene forecast.evaluation_skill forecast.evaluation_doubts forecast.evaluation""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.matching futures.coverage futures.finer
         futures.playing futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames
         datafeeds.following datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history
         datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
-        reporting.chart reporting.page reporting.learning reporting.tearsheet reporting.report""",
-    5: """session backtesting demo venue_tables options config_file terminal cli testing auditing.watching
-        auditing.witness auditing.timing auditing.runs auditing.subjects auditing.command""",
+        reporting.chart reporting.page reporting.learning reporting.tearsheet reporting.report
+        reporting.evaluation_page""",
+    5: """session backtesting evaluating demo venue_tables evaluation_tables options config_file terminal cli testing
+        auditing.watching auditing.witness auditing.timing auditing.runs auditing.subjects auditing.command""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "auditing", "strategies", "datafeeds")
@@ -63,7 +67,7 @@ ALLOWED = {
     "matplotlib": "reporting.tearsheet",
     "plotly": "reporting.chart reporting.page",
     "typer": "cli options",
-    "rich": "terminal venue_tables",
+    "rich": "terminal venue_tables evaluation_tables",
 }
 
 

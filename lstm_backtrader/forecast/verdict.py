@@ -16,8 +16,8 @@ RULE = (
     "Significant is a mean fold IC above zero whose one-sided p is below 2.5 %, by Student's t with one degree of "
     "freedom less than folds. Its standard error is the larger of what the folds' spread says and what n / horizon "
     "independent bars allow. Against the shuffled control the same holds for the IC less the control's in each "
-    "fold, and the spread of the control's draws is added to the error. A forecast is called significant if it is so "
-    "against both."
+    "fold, and the spread of the control's draws is added to the error. A forecast is called significant if it is "
+    "so against both."
 )
 
 
