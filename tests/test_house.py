@@ -44,8 +44,9 @@ FLOORS = {
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.learning reporting.tearsheet reporting.report
         reporting.evaluation_page""",
-    5: """session backtesting evaluating demo venue_tables evaluation_tables options config_file terminal cli testing
-        auditing.watching auditing.witness auditing.timing auditing.runs auditing.subjects auditing.command""",
+    5: """session backtesting evaluating demo venue_tables evaluation_tables options config_file terminal cli
+        testing auditing.watching auditing.witness auditing.timing auditing.runs auditing.subjects
+        auditing.command""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "auditing", "strategies", "datafeeds")

@@ -18,6 +18,7 @@ from lstm_backtrader.errors import ConfigError, DataError
 Floats = NDArray[np.float64]
 
 COVERAGE = 0.9
+FEWEST_ERRORS = 9  # that can promise it
 RATE = 0.005  # of the adaptive kind: how far one miss moves the level
 
 

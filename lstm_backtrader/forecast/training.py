@@ -20,6 +20,7 @@ from torch.nn import functional
 import lstm_backtrader
 from lstm_backtrader.errors import DataError
 from lstm_backtrader.forecast.artefact import pack_weights
+from lstm_backtrader.forecast.conformal import FEWEST_ERRORS, half_width
 from lstm_backtrader.forecast.context import StridedContext
 from lstm_backtrader.forecast.history import HistoryRow, finite
 from lstm_backtrader.forecast.inference import Device, LSTMForecaster, find_device
@@ -244,6 +245,7 @@ def _validate(
             f"validation holds {int(known.sum())} bars with forecast and label; at least 2 are needed. "
             f"Give more data, or a larger val_fraction."
         )
+    errors = y[known] + material.label_mean - forecast[known]  # of the label as it is, not demeaned
     return ValidationEntry(
         bars=int(known.sum()),
         loss=_huber(forecast, y, material.weight[rows]),
@@ -253,6 +255,7 @@ def _validate(
         residual_std=float((y[known] - forecast[known]).std()),
         forecast_std=float(forecast[known].std()),
         best_steps=best_steps,
+        half_width=half_width(errors) if len(errors) >= FEWEST_ERRORS else None,
     )
 
 
