@@ -76,7 +76,6 @@ class Retraining:
         y = np.full(len(material.y), np.nan)
         y[known] = material.y[rng.permutation(known)]
         train = material.rows(int(material.slots[0]), material.split.train_end)
-        y -= np.nanmean(y[train])
         crops = Crops(
             self.config.strided_context(),
             material.X[train],
