@@ -199,6 +199,15 @@ def test_a_feature_that_matters_is_told_from_one_that_does_not(tiny_model, tiny_
     assert importance(tiny_model, Bars.of(tiny_market), forecast, 2500, 2600) is None
 
 
+def test_drift_is_not_measured_on_the_few_days_of_a_fold_cut_short(tiny_schedule, tiny_market):
+    config = EvaluateConfig(draws=0)
+    end = tiny_schedule.begins[5]
+    whole = evaluate_forecast(tiny_market, tiny_schedule, config, end=end)
+    longer = evaluate_forecast(tiny_market, tiny_schedule, config, end=end + pd.Timedelta(hours=20))
+    assert longer.document["drift"] == whole.document["drift"]
+    assert len(whole.document["drift"]) == 13
+
+
 # --- refusals and other models ------------------------------------------------------------------------------
 
 
