@@ -15,7 +15,7 @@ from lstm_backtrader.datafeeds.synthetic import synthetic_market
 from lstm_backtrader.errors import ConfigError, DataError, ReportError, TimeframeError
 from lstm_backtrader.forecast.evaluation import EvaluateConfig, evaluate_forecast
 from lstm_backtrader.forecast.foreign import LogReturn, Scaler, from_module
-from lstm_backtrader.forecast.importance import importance
+from lstm_backtrader.forecast.importance import block_length, importance
 from lstm_backtrader.forecast.labels import scaled_return
 from lstm_backtrader.forecast.retraining import Retraining
 from lstm_backtrader.forecast.training import train
@@ -197,6 +197,14 @@ def test_a_feature_that_matters_is_told_from_one_that_does_not(tiny_model, tiny_
     assert fall.shape == (2, 13)
     assert fall.mean(axis=0).max() > 0.02
     assert importance(tiny_model, Bars.of(tiny_market), forecast, 2500, 2600) is None
+
+
+def test_a_block_elsewhere_is_at_another_hour_of_the_day_and_of_the_week():
+    for context in (24, 168, 384):
+        moves = np.arange(1, 24) * block_length(context)
+        assert (moves % 24 != 0).all()
+        assert (moves % 168 != 0).all()
+        assert context <= block_length(context) <= context + 10
 
 
 def test_drift_is_not_measured_on_the_few_days_of_a_fold_cut_short(tiny_schedule, tiny_market):

@@ -6,6 +6,9 @@ label and other features (Breiman, Random forests, 2001, by blocks because bars 
 
 from __future__ import annotations
 
+import math
+from itertools import count
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,9 +36,9 @@ def importance(
 ) -> Floats | None:
     """(repeats, F) fall of the IC on rows [begin, end) of `bars`, with `label` (T,), when a feature is permuted.
 
-    Blocks are as long as the context. None where the rows hold fewer than five of them.
+    Blocks are about as long as the context. None where the rows hold fewer than five of them.
     """
-    block = model.context.length
+    block = block_length(model.context.length)
     if (end - begin) // block < FEWEST_BLOCKS:
         return None
     first = max(0, begin - model.memory - model.context.span)
@@ -66,6 +69,14 @@ def importance(
             inputs[:, column] = X[moved, column]
             fall[repeat, column] = whole - ic(inputs)
     return fall
+
+
+def block_length(context: int) -> int:
+    """Bars in a block: the context or a few more.
+
+    Blocks of whole days would fit the clock wherever they are put, and the hour would seem to matter to nobody.
+    """
+    return next(bars for bars in count(context) if math.gcd(bars, 2 * 3 * 7) == 1)
 
 
 def _permuted_blocks(rows: int, block: int, rng: np.random.Generator) -> NDArray[np.int64]:
