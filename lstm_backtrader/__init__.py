@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.resample import replay, resample
+    from lstm_backtrader.evaluating import evaluate
     from lstm_backtrader.events import join_events
+    from lstm_backtrader.forecast.evaluation import EvaluateConfig
     from lstm_backtrader.forecast.folds import WalkForwardConfig
     from lstm_backtrader.forecast.foreign import from_module
     from lstm_backtrader.forecast.inference import load_model
@@ -34,12 +36,14 @@ __version__ = "0.1.0"
 _HOME = {
     "CandleFeed": "lstm_backtrader.datafeeds.frames",
     "Contract": "lstm_backtrader.futures.contract",
+    "EvaluateConfig": "lstm_backtrader.forecast.evaluation",
     "FuturesBroker": "lstm_backtrader.futures.broker",
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
     "TrainConfig": "lstm_backtrader.forecast.train_config",
     "WalkForwardConfig": "lstm_backtrader.forecast.folds",
     "audit": "lstm_backtrader.auditing.subjects",
     "count_trial": "lstm_backtrader.bookkeeping",
+    "evaluate": "lstm_backtrader.evaluating",
     "find_contract": "lstm_backtrader.futures.venues",
     "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
@@ -59,6 +63,7 @@ _SUBPACKAGES = ("datafeeds", "strategies")
 __all__ = [
     "CandleFeed",
     "Contract",
+    "EvaluateConfig",
     "FuturesBroker",
     "LSTMSignal",
     "TrainConfig",
@@ -66,6 +71,7 @@ __all__ = [
     "audit",
     "count_trial",
     "datafeeds",
+    "evaluate",
     "find_contract",
     "from_module",
     "instrument",

@@ -274,6 +274,44 @@ def backtest(
     _trade(files, candles, model, out, settings, _span(from_, until), finer, ambiguity)
 
 
+@app.command()
+def evaluate(
+    data: o.Data,
+    model: Annotated[Path, typer.Option(help="Directory that `lbt train` wrote.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Directory for report.html, evaluation.json and forecasts.parquet.")],
+    funding: o.Funding = None,
+    mark: o.Mark = None,
+    from_: o.JudgeFrom = None,
+    until: o.JudgeUntil = None,
+    draws: o.Draws = 3,
+    rnn: o.WithRnn = False,
+    coverage: o.Coverage = 0.9,
+    adaptive: o.Adaptive = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of shuffling and permuting.")] = 0,
+    jobs: o.Jobs = None,
+) -> None:
+    """Judge a model's forecasts on bars it has not seen, beside what is trained the same way and beside luck."""
+    _check_out(out)
+    from lstm_backtrader.backtesting import file_sha256
+    from lstm_backtrader.candle_files import read_candles
+    from lstm_backtrader.evaluating import evaluate as judge
+    from lstm_backtrader.evaluation_tables import evaluation_parts
+    from lstm_backtrader.forecast.evaluation import EvaluateConfig
+    from lstm_backtrader.forecast.inference import load_model
+    from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
+
+    config = EvaluateConfig(draws, rnn, coverage, adaptive, seed=seed, jobs=jobs)
+    forecaster = load_model(model)  # a wrong one is refused before the candles are read
+    candles = read_candles(data, funding=funding, mark=mark)
+    show_notes(data, candles)
+    begin, end = _span(from_, until)
+    files = {"data": data, "funding": funding, "mark": mark, "model": model / WEIGHTS, "manifest": model / MANIFEST}
+    inputs = {f"{name}_sha256": file_sha256(path) for name, path in files.items() if path is not None}
+    with progress_bars() as advance:
+        found = judge(candles, forecaster, out, config, begin=begin, end=end, inputs=inputs, tick=advance)
+    show(*evaluation_parts(found.document), f"report: {out / 'report.html'}")
+
+
 def _train_config(options: dict[str, Any]) -> TrainConfig:
     """The training options among those of a command."""
     from dataclasses import fields

@@ -49,6 +49,16 @@ StepDays = Annotated[float, Option(help="Days from one retraining to the next.",
 Expanding = Annotated[bool, Option("--expanding", help="Learn from all data before, --train-days at least.")]
 Jobs = Annotated[int | None, Option(min=1, help="Nets trained at a time; default one a core.")]
 
+# evaluate
+JudgeFrom = Annotated[
+    datetime | None, Option("--from", formats=DAY, help="First day to judge, UTC; default the first unseen bar.")
+]
+JudgeUntil = Annotated[datetime | None, Option(formats=DAY, help="Last day to judge, UTC, whole.")]
+Draws = Annotated[int, Option(help="Nets trained on shuffled labels, for each model; 0 for no control.")]
+WithRnn = Annotated[bool, Option("--rnn", help="Train a vanilla RNN beside it, too.")]
+Coverage = Annotated[float, Option(help="Of the interval lo to hi: 0.9 holds nine in ten.")]
+Adaptive = Annotated[bool, Option("--adaptive", help="Adapt the interval to its own misses.")]
+
 # account
 From = Annotated[
     datetime | None, Option("--from", formats=DAY, help="First day to trade, UTC; default the first unseen bar.")

@@ -330,7 +330,7 @@ def test_a_full_disk_is_one_line(lbt, monkeypatch, tmp_path):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("lstm_backtrader.reporting.report._write_text", full)
+    monkeypatch.setattr("lstm_backtrader.reporting.report.write_text", full)
 
     # when
     outcome = lbt("report", "--equity", tmp_path / "e.csv", "--out", tmp_path / "e.html")
@@ -667,3 +667,48 @@ def test_a_strategy_of_the_users_own_that_reads_tomorrow_is_named_with_line_bar_
 
 def test_an_audit_of_nothing_is_refused(lbt, files):
     assert "nothing to audit" in error_line(lbt("audit", "--data", files["candles"]))
+
+
+# --- evaluate -----------------------------------------------------------------------------------------------
+
+
+def test_evaluate_prints_its_tables_and_writes_what_it_says(lbt, files, tiny_artefact, tmp_path):
+    # when
+    outcome = lbt(
+        "evaluate", "--data", files["candles"], "--model", tiny_artefact, "--from", "2020-03-20", "--until",
+        "2020-04-10", "--rnn", "--coverage", 0.8, "--out", tmp_path / "e",
+    )  # fmt: skip
+
+    # then
+    assert outcome.code == 0, outcome.err
+    document = json.loads((tmp_path / "e" / "evaluation.json").read_text())
+    for shown in (
+        "mean fold IC",
+        "vanilla RNN",
+        "shuffled labels",
+        "interval, 80% promised",
+        "IC by horizon",
+        "PSI",
+    ):
+        assert shown in outcome.out, shown
+    assert document["verdict"]["words"] in outcome.out
+    assert (document["span"]["begin"][:10], document["span"]["last"][:10]) == ("2020-03-20", "2020-04-10")
+    assert {"data_sha256", "model_sha256", "manifest_sha256"} <= document["inputs"].keys()
+    assert (tmp_path / "e" / "report.html").is_file()
+    table = pd.read_parquet(tmp_path / "e" / "forecasts.parquet")
+    assert {"lo", "hi", "prob_calibrated", "ridge"} <= set(table.columns)
+
+
+def test_what_cannot_be_evaluated_is_one_line(lbt, files, tiny_artefact, tmp_path):
+    given = ("evaluate", "--data", files["candles"], "--model", tiny_artefact, "--out", tmp_path / "e")
+    assert "Use 3 to 100, or 0 for no control" in error_line(lbt(*given, "--draws", 1))
+    assert "no bar to judge tiny by" in error_line(lbt(*given, "--until", "2020-02-01"))
+    assert not (tmp_path / "e").exists()
+
+
+def test_the_defaults_of_evaluate_are_those_of_python():
+    from lstm_backtrader.forecast.evaluation import EvaluateConfig
+
+    typed = {name: given.default for name, given in inspect.signature(cli.evaluate).parameters.items()}
+    for each in dataclasses.fields(EvaluateConfig):
+        assert typed.get({"with_rnn": "rnn"}.get(each.name, each.name), each.default) == each.default, each.name

@@ -30,22 +30,26 @@ FLOORS = {
         forecast.train_config forecast.material forecast.schedule forecast.folds forecast.named forecast.registry
         forecast.windows forecast.price_features forecast.flow_features forecast.indicator_features
         forecast.time_features forecast.talib_features forecast.classes forecast.targets forecast.catalogue
+        forecast.skill forecast.calibration forecast.conformal forecast.ridge forecast.drift forecast.verdict
         futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
         futures.leg futures.ledger forecast.trials forecast.ledger reporting.metrics
         reporting.bootstrap reporting.significance reporting.fold_figures
         reporting.tradebook reporting.equity_files datafeeds.synthetic datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward
-        forecast.shuffled""",
+        forecast.shuffled forecast.retraining forecast.importance forecast.unseen forecast.rivals forecast.bands
+        forecast.evaluation_scene forecast.evaluation_skill forecast.evaluation_doubts forecast.evaluation""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
         futures.matching futures.coverage futures.finer futures.playing futures.broker
         reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
         datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
-        reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report""",
-    5: """session bookkeeping backtesting demo venue_tables ledger_table options config_file terminal cli testing
-        auditing.watching auditing.witness auditing.timing auditing.runs auditing.subjects auditing.command""",
+        reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report
+        reporting.evaluation_page""",
+    5: """session bookkeeping backtesting evaluating demo venue_tables ledger_table evaluation_tables options
+        config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
+        auditing.subjects auditing.command""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "auditing", "strategies", "datafeeds")
@@ -70,7 +74,7 @@ ALLOWED = {
     "plotly": "reporting.chart reporting.page",
     "typer": "cli options",
     "arch": "reporting.significance",
-    "rich": "terminal venue_tables ledger_table",
+    "rich": "terminal venue_tables ledger_table evaluation_tables",
 }
 
 

@@ -1,7 +1,9 @@
 """`LSTMSignal` in Backtrader: the same numbers in every mode, and none where there must be none."""
 
 import itertools
+import json
 import logging
+import shutil
 
 import backtrader as bt
 import numpy as np
@@ -12,8 +14,9 @@ from lstm_backtrader import LSTMSignal
 from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError, DataError, ModelError, TimeframeError
 from lstm_backtrader.forecast.protocol import Forecaster
+from lstm_backtrader.indicators.models import as_forecaster
 
-LINES = ["signal", "forecast", "prob_up", "spread"]
+LINES = ["signal", "forecast", "prob_up", "spread", "lo", "hi"]
 MODES = [
     {"runonce": runonce, "preload": preload, "exactbars": exactbars}
     for runonce, preload, exactbars in itertools.product([True, False], [True, False], [-2, -1, 0, 1])
@@ -56,6 +59,8 @@ def expected(model, candles, threshold=None):
     table.iloc[: model.warmup - 1] = np.nan
     threshold = model.threshold if threshold is None else threshold
     table.insert(0, "signal", np.where(table["forecast"].abs() >= threshold, np.sign(table["forecast"]), 0.0))
+    width = getattr(model, "half_width", None) or np.nan
+    table["lo"], table["hi"] = table["forecast"] - width, table["forecast"] + width
     return table.fillna({"signal": 0.0})
 
 
@@ -79,6 +84,27 @@ def test_every_mode_says_what_predict_says(tiny_model, tiny_artefact, fresh_mark
     assert_lines(table, wanted)
 
 
+def test_the_interval_is_around_the_forecast_and_unknown_of_a_model_without_one(
+    tiny_model, fresh_market, fixed_forecaster
+):
+    _, table = run(fresh_market.iloc[:300], model=tiny_model)
+    known = table.dropna()
+    assert len(known) > 50
+    np.testing.assert_allclose(known["hi"] - known["lo"], 2 * tiny_model.half_width)
+    _, bare = run(fresh_market.iloc[:50], model=fixed_forecaster())
+    assert bare["forecast"].notna().all()
+    assert bare[["lo", "hi"]].isna().all(axis=None)
+
+
+def test_older_models_without_a_half_width_are_still_read(tiny_artefact, tmp_path):
+    folder = tmp_path / "older"
+    shutil.copytree(tiny_artefact, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["validation"]["half_width"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert as_forecaster(folder).half_width is None
+
+
 @every_mode
 def test_data_shorter_than_the_warm_up_have_signal_zero(tiny_artefact, fresh_market, mode):
     _, table = run(fresh_market.iloc[:150], mode=mode, model=tiny_artefact)
@@ -92,7 +118,7 @@ def test_a_model_of_the_past_says_nothing_of_what_it_was_trained_on(tiny_model, 
     _, table = run(candles, mode=mode, model=tiny_model)
     wanted = expected(tiny_model, candles)
     seen = wanted.index < tiny_model.valid_from
-    wanted.loc[seen] = [0.0, np.nan, np.nan, np.nan]
+    wanted.loc[seen] = [0.0, *[np.nan] * 5]
     assert seen.sum() == 300
     assert_lines(table, wanted)
 

@@ -173,7 +173,7 @@ def test_an_error_while_writing_leaves_the_old_files_and_no_rest(tmp_path, monke
 
 
 def test_json_has_null_for_what_is_undefined():
-    plain = report_module._plain(
+    plain = report_module.plain(
         {"a": math.nan, "b": np.float64(math.inf), "c": np.int64(3), "d": HOURS[0], "e": (1,)}
     )
     assert plain == {"a": None, "b": None, "c": 3, "d": "2024-01-01 00:00:00", "e": [1]}

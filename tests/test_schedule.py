@@ -123,6 +123,25 @@ def test_the_indicator_says_it_in_every_mode_and_each_bar_has_its_own_threshold(
     assert len(set(own)) == 3
 
 
+def test_the_interval_of_a_bar_is_that_of_its_own_model(tiny_schedule, around_a_switch):
+    class Widths(Recorder):
+        def prenext(self):
+            self.rows.append([self.indicator.lo[0], self.indicator.forecast[0], self.indicator.hi[0], 0.0])
+
+        nextstart = next = prenext
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(around_a_switch))
+    cerebro.addstrategy(Widths, model=tiny_schedule)
+    lo, forecast, hi, _ = np.array(cerebro.run()[0].rows).T
+    number = np.searchsorted(tiny_schedule.begins, around_a_switch.index, side="right") - 1
+    own = np.array([model.half_width for model in tiny_schedule.models])[number]
+    known = np.isfinite(forecast)
+    assert len(set(own[known])) == 3
+    np.testing.assert_allclose(hi[known] - forecast[known], own[known])
+    np.testing.assert_allclose(forecast[known] - lo[known], own[known])
+
+
 def test_a_threshold_given_is_that_of_every_bar(tiny_schedule, around_a_switch):
     _, table = run(around_a_switch, model=tiny_schedule, threshold=0.0)
     assert (table["signal"].iloc[tiny_schedule.warmup :] != 0).all()

@@ -44,6 +44,11 @@ class DescribedModel:
         return self.manifest.threshold
 
     @property
+    def half_width(self) -> float | None:
+        """Of the interval around a forecast that held nine labels in ten on validation; None where unknown."""
+        return self.manifest.validation.half_width
+
+    @property
     def valid_from(self) -> pd.Timestamp:
         """Open of the first bar that no train or validation label has seen."""
         return pd.Timestamp(self.manifest.trained_until) + (self.manifest.purge_bars + 1) * self.timeframe

@@ -15,6 +15,7 @@ from torch import nn
 from lstm_backtrader.candles import Bars, candles_sha256
 from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.artefact import pack_weights
+from lstm_backtrader.forecast.conformal import half_width
 from lstm_backtrader.forecast.context import StridedContext
 from lstm_backtrader.forecast.dataset import Scaler
 from lstm_backtrader.forecast.features import FeatureSpec, feature
@@ -156,6 +157,7 @@ def _calibrate(
             ic=correlation(forecast, y),
             forecast_std=spread,
             residual_std=float(error.std()) if residual_std is None else residual_std,
+            width=half_width(error),
         ),
     }
 
@@ -166,6 +168,7 @@ def _measured(
     loss: float | None = None,
     ic: float | None = None,
     forecast_std: float | None = None,
+    width: float | None = None,
 ) -> ValidationEntry:
     return ValidationEntry(
         bars=bars,
@@ -176,6 +179,7 @@ def _measured(
         residual_std=residual_std,
         forecast_std=forecast_std,
         best_steps=(),
+        half_width=width,
     )
 
 

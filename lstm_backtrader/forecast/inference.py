@@ -93,6 +93,14 @@ class LSTMForecaster(DescribedModel):
             out[:, at - begin : until - begin] = self._combine(said)
         return out
 
+    def of_inputs(
+        self, X: NDArray[np.float32], rows: NDArray[np.int64], slots: NDArray[np.int64], bars: Bars
+    ) -> NDArray[np.float64]:
+        """Forecast (T,) of the bars from scaled features (N, F) at their `rows` (N,), whose slots are (N,)."""
+        members = np.full((len(self.nets), len(bars), *self._tail), np.nan, dtype=X.dtype)
+        members[:, rows] = strided_forecast(self.nets, self.context, X, slots)
+        return self._combine(self._in_label_units(members, bars))[0]
+
     def stream(self) -> LSTMStream:
         """A running forecast; equal to `predict` to 1e-6 on every closed bar."""
         return LSTMStream(self)

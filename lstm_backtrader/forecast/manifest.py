@@ -158,6 +158,7 @@ Label = Annotated[ScaledReturn | LogReturn | NextClose | OwnLabel | ThreeClasses
 class ValidationEntry(Strict):
     """The ensemble on validation bars. `seam`: rms forecast change where the context restarts / elsewhere.
 
+    `half_width`: of an interval around the forecast that holds nine labels in ten (`forecast.conformal`).
     A model trained elsewhere may come with nothing but its `residual_std`.
     """
 
@@ -169,6 +170,7 @@ class ValidationEntry(Strict):
     residual_std: PositiveFloat
     forecast_std: float | None
     best_steps: tuple[int, ...]
+    half_width: float | None = Field(default=None, ge=0)
 
 
 class LedgerEntry(Strict):

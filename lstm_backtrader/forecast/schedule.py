@@ -155,6 +155,11 @@ class DescribedSchedule:
         """(T,) |forecast| from which the signal of each bar is +-1."""
         return np.asarray(self._thresholds[self.model_at(times)])
 
+    def half_width_at(self, times: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(T,) half width of the interval around each bar's forecast, NaN where its model knows none."""
+        widths = np.array([np.nan if model.half_width is None else model.half_width for model in self.described])
+        return np.asarray(widths[self.model_at(times)])
+
     def expired_at(self, times: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(T,) True where the model of a bar is too old for it."""
         return np.asarray(times >= self._expiries[self.model_at(times)])

@@ -24,7 +24,7 @@ def audit_training(model: DescribedModel, candles: pd.DataFrame, draws: int = 3,
     Judged on the bars the model has not seen, by their true labels, and on validation, by the shuffled ones.
     Raises `ConfigError` for a model that was not trained here, `DataError` where the candles lack its train span.
     """
-    config = _config(model.manifest)
+    config = config_of(model.manifest)
     if model.manifest.train_from is None:
         raise ConfigError(f"{model.name} does not say from when on it was trained, so it cannot be trained again.")
     start = int(candles.index.searchsorted(pd.Timestamp(model.manifest.train_from)))
@@ -55,7 +55,8 @@ def audit_training(model: DescribedModel, candles: pd.DataFrame, draws: int = 3,
     return AuditReport((on_unseen, on_validation))
 
 
-def _config(manifest: Manifest) -> TrainConfig:
+def config_of(manifest: Manifest) -> TrainConfig:
+    """How the model was trained, with one net. Raises `ConfigError` where that was not here."""
     known = {each.name for each in fields(TrainConfig)}
     if not manifest.training or not manifest.training.keys() <= known:
         raise ConfigError(

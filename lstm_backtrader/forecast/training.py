@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 import lstm_backtrader
 from lstm_backtrader.errors import DataError
 from lstm_backtrader.forecast.artefact import pack_weights
+from lstm_backtrader.forecast.conformal import FEWEST_ERRORS, half_width
 from lstm_backtrader.forecast.context import StridedContext
 from lstm_backtrader.forecast.history import HistoryRow, finite
 from lstm_backtrader.forecast.inference import Device, LSTMForecaster, find_device
 from lstm_backtrader.forecast.manifest import (
     FeatureEntry,
+    Label,
     Manifest,
+    ScaledReturn,
     ScalerEntry,
+    ThreeClasses,
     ValidationEntry,
 )
 from lstm_backtrader.forecast.material import Material, Relabel, prepare
@@ -244,6 +248,7 @@ def _validate(
             f"validation holds {int(known.sum())} bars with forecast and label; at least 2 are needed. "
             f"Give more data, or a larger val_fraction."
         )
+    errors = _errors(material.label, y[known], forecast[known])
     return ValidationEntry(
         bars=int(known.sum()),
         loss=objective.error(said, y, material.weight[rows]),
@@ -253,7 +258,15 @@ def _validate(
         residual_std=float((y[known] - forecast[known]).std()),
         forecast_std=float(forecast[known].std()),
         best_steps=best_steps,
+        half_width=half_width(errors) if len(errors) >= FEWEST_ERRORS else None,
     )
+
+
+def _errors(label: Label, y: NDArray[np.float64], forecast: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the label was beyond its forecast, not demeaned; a class is no quantity and has none."""
+    if isinstance(label, ThreeClasses):
+        return np.empty(0)
+    return y + (label.mean if isinstance(label, ScaledReturn) else 0.0) - forecast
 
 
 def _time(slot: int, step_s: int) -> datetime:

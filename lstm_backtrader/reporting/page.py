@@ -124,7 +124,7 @@ def render_page(page: Page) -> str:
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(page.title)}</title>\n<style>{_STYLE}{CHART_STYLE}</style>\n</head>\n<body>\n<main>",
+            f"<title>{escape(page.title)}</title>\n<style>{STYLE}{CHART_STYLE}</style>\n</head>\n<body>\n<main>",
             f"<header><h1>{escape(page.title)}</h1>",
             f'<p class="quiet">{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, {len(page.equity):,} bars. '
             f"{DISCLAIMER}</p>",
@@ -264,7 +264,7 @@ h1{font-size:20px}h1 dt{display:block!important;margin:0!important}
 #left svg{height:auto;margin:0!important}}
 """
 
-_STYLE = """
+STYLE = """
 :root{color-scheme:light dark;--back:#fff;--text:#1b1f24;--quiet:#59636e;--line:#d1d9e0;--soft:#f6f8fa;
 --one:#0969da;--two:#9a6700;--loss:#cf222e}
 @media(prefers-color-scheme:dark){:root{--back:#0d1117;--text:#e6edf3;--quiet:#9198a1;--line:#3d444d;

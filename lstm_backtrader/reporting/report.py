@@ -289,22 +289,22 @@ def _write(
 ) -> RunReport:
     if page.benchmark_equity is not None:
         equity = equity.assign(benchmark=page.benchmark_equity.to_numpy())
-    metrics = {**_document(page, record, inputs), **_plain(details or {})}
+    metrics = {**_document(page, record, inputs), **plain(details or {})}
     html = render_page(page)
     if path.suffix.lower() == ".html":
-        _write_together({path: lambda file: _write_text(file, html)})
+        write_together({path: lambda file: write_text(file, html)})
         return RunReport(path, metrics, equity, page.trades)
     if path.is_file():
         raise ReportError(f"{path} is a file. Name a directory, or a page ending in .html.")
     text = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
     files: dict[Path, Callable[[Path], None]] = {
-        path / "report.html": lambda file: _write_text(file, html),
-        path / "metrics.json": lambda file: _write_text(file, text),
+        path / "report.html": lambda file: write_text(file, html),
+        path / "metrics.json": lambda file: write_text(file, text),
         path / "equity.parquet": equity.to_parquet,
     }
     if page.trades is not None:
         files[path / "trades.parquet"] = page.trades.to_parquet
-    _write_together(files)
+    write_together(files)
     return RunReport(path / "report.html", metrics, equity, page.trades)
 
 
@@ -323,20 +323,20 @@ def _document(page: Page, record: RunRecord | None, inputs: Mapping[str, object]
         "span": {"start": _stamp(first), "end": _stamp(last), "bars": len(page.equity)},
         "inputs": {**inputs, "versions": {name: version(name) for name in PACKAGES}},
     }
-    plain: dict[str, Any] = _plain(document)
-    return plain
+    found: dict[str, Any] = plain(document)
+    return found
 
 
 def _stamp(time: pd.Timestamp) -> str:
     return (time.tz_localize("UTC") if time.tz is None else time.tz_convert("UTC")).isoformat()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """`value` as JSON has it: numpy numbers unwrapped, times as text, undefined numbers null."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
@@ -344,11 +344,12 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def _write_text(file: Path, text: str) -> None:
+def write_text(file: Path, text: str) -> None:
+    """As UTF-8."""
     file.write_text(text, encoding="utf-8")
 
 
-def _write_together(files: Mapping[Path, Callable[[Path], None]]) -> None:
+def write_together(files: Mapping[Path, Callable[[Path], None]]) -> None:
     """Write every file beside its place first, then move all into place; on an error leave nothing new behind."""
     waiting = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in files}
     try:
