@@ -364,6 +364,20 @@ def test_on_the_synthetic_market_the_lstm_is_significant_and_the_rnn_is_not():
     assert told["calibration"]["calibrated"]["ece"] <= told["calibration"]["own"]["ece"]
 
 
+@pytest.mark.slow
+def test_where_there_is_nothing_to_know_luck_is_called_luck(tiny_config):
+    """Twenty markets without drift, by the rule one in forty is called significant against zero alone."""
+    called = []
+    for seed in range(20):
+        market = synthetic_market(6000, seed=500 + seed, kappa=0.0).candles
+        model = train(market.iloc[:4000], dataclasses.replace(tiny_config, seed=10 * seed, steps=120))
+        verdict = evaluate_forecast(market, model, EvaluateConfig(seed=seed)).document["verdict"]
+        called.append((verdict["against_zero"]["is_significant"], verdict["is_significant"]))
+    zero, both = np.sum(called, axis=0)
+    assert both <= 1
+    assert zero <= 3
+
+
 # --- docs ---------------------------------------------------------------------------------------------------
 
 
