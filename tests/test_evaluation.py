@@ -91,12 +91,17 @@ def test_a_model_that_expires_is_not_judged_afterwards(tiny_model, tiny_market):
 # --- the figures --------------------------------------------------------------------------------------------
 
 
-def test_the_ic_of_a_fold_is_the_correlation_of_forecast_and_label(found, tiny_market):
+def test_the_ic_of_a_fold_is_the_correlation_of_forecast_and_label(found, tiny_model, tiny_market):
+    """About the forecast's mean on validation and the label's on train, over the size of all folds."""
     label = pd.Series(scaled_return(Bars.of(tiny_market), 4), index=tiny_market.index)
-    table = found.table.assign(label=label)
-    fold = table[table["fold"] == 2].dropna(subset=["forecast", "label"])
-    wanted = np.corrcoef(fold["forecast"], fold["label"])[0, 1]
-    assert found.document["folds"][2]["ic"]["LSTM"] == pytest.approx(wanted)
+    manifest = tiny_model.manifest
+    seen = tiny_model.predict(tiny_market)["forecast"]
+    usual = seen[manifest.validation_from : manifest.trained_until].mean()
+    table = found.table[found.table["fold"].notna()]
+    said, came = table["forecast"] - usual, label[table.index] - manifest.label.mean
+    fold = table["fold"] == 2
+    wanted = (said * came)[fold].mean() / np.sqrt((said**2).mean() * (came**2).mean())
+    assert found.document["folds"][2]["ic"]["LSTM"] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_everything_promised_is_beside_the_forecast(found):
@@ -357,6 +362,20 @@ def test_on_the_synthetic_market_the_lstm_is_significant_and_the_rnn_is_not():
             assert document["conformal"][kind]["coverage"] == pytest.approx(0.9, abs=0.02)
     assert told["importance"][0]["feature"] == "event news"
     assert told["calibration"]["calibrated"]["ece"] <= told["calibration"]["own"]["ece"]
+
+
+@pytest.mark.slow
+def test_where_there_is_nothing_to_know_luck_is_called_luck(tiny_config):
+    """Twenty markets without drift, by the rule one in forty is called significant against zero alone."""
+    called = []
+    for seed in range(20):
+        market = synthetic_market(6000, seed=500 + seed, kappa=0.0).candles
+        model = train(market.iloc[:4000], dataclasses.replace(tiny_config, seed=10 * seed, steps=120))
+        verdict = evaluate_forecast(market, model, EvaluateConfig(seed=seed)).document["verdict"]
+        called.append((verdict["against_zero"]["is_significant"], verdict["is_significant"]))
+    zero, both = np.sum(called, axis=0)
+    assert both <= 1
+    assert zero <= 3
 
 
 # --- docs ---------------------------------------------------------------------------------------------------

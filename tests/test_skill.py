@@ -7,8 +7,10 @@ from scipy import stats
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.forecast.labels import scaled_return
 from lstm_backtrader.forecast.skill import (
+    Said,
     cosine,
     deciles,
+    fold_ics,
     forward_return,
     hit_rate,
     mean_over_folds,
@@ -32,6 +34,11 @@ def thirds(n=1200):
     return tuple(np.array_split(np.arange(n), 3))
 
 
+def plain(values):
+    """Values about zero."""
+    return Said(values, np.zeros(len(values)), np.ones(len(values)))
+
+
 def test_ranks_are_scipys_less_one():
     values = np.random.default_rng(0).integers(0, 9, 200).astype(float)
     np.testing.assert_array_equal(ranks(values), stats.rankdata(values) - 1)
@@ -39,16 +46,57 @@ def test_ranks_are_scipys_less_one():
 
 def test_the_figures_of_a_forecast_are_means_over_its_folds(pair):
     said, came = pair
-    found = skill(said, came, came / 100, thirds(), (True,) * 3, K)
-    ics = [stats.pearsonr(said[rows], came[rows])[0] for rows in thirds()]
-    assert found.ics == pytest.approx(ics)
-    assert found.mean_ic.value == pytest.approx(np.mean(ics))
+    found = skill(plain(said), plain(came), came / 100, thirds(), (True,) * 3, K)
+    size = np.sqrt((said**2).mean() * (came**2).mean())
+    assert found.ics == pytest.approx([(said[rows] * came[rows]).mean() / size for rows in thirds()])
+    assert found.ics == pytest.approx([stats.pearsonr(said[rows], came[rows])[0] for rows in thirds()], abs=0.03)
+    assert found.mean_ic.value == pytest.approx(np.mean(found.ics))
     assert found.rank_ic.value == pytest.approx(
         np.mean([stats.spearmanr(said[rows], came[rows])[0] for rows in thirds()])
     )
     assert found.hit_rate == pytest.approx(np.mean(np.sign(said) == np.sign(came)))
     assert found.base_rate == pytest.approx(max(np.mean(came > 0), np.mean(came <= 0)))
     assert found.r2 == pytest.approx(1 - ((came - said) ** 2).sum() / (came**2).sum())
+
+
+def test_a_forecast_and_a_label_are_taken_about_what_they_were_before(pair):
+    """Another model in each fold, with a level and a size of its own."""
+    said, came = pair
+    centre, scale = np.repeat([1.0, -2.0, 5.0], 400), np.repeat([0.1, 1.0, 7.0], 400)
+    label = Said(came + 0.5, np.full(1200, 0.5), np.ones(1200))
+    about = skill(Said(said * scale + centre, centre, scale), label, came, thirds(), (True,) * 3, K)
+    plainly = skill(plain(said), plain(came), came, thirds(), (True,) * 3, K)
+    assert about.ics == pytest.approx(plainly.ics)
+
+
+def test_a_forecast_that_never_changes_has_no_ic(pair):
+    _, came = pair
+    ones = np.ones(1200)
+    found = skill(Said(ones, ones, ones), plain(came + 1), came, thirds(), (True,) * 3, K)
+    assert found.ics == (None,) * 3
+    assert found.mean_ic.value is None
+    assert found.hit_rate == pytest.approx(np.mean(came + 1 > 0))
+
+
+def test_a_slow_forecast_of_reversal_knows_nothing_of_a_random_walk():
+    """About the mean of each fold, and over its size, it would know 0.06."""
+    folds = tuple(np.array_split(np.arange(168, 168 + 12 * 1460), 12))
+    inside, before = [], []
+    for seed in range(80):
+        path = np.cumsum(np.random.default_rng(seed).normal(size=168 + 12 * 1460 + 24))
+        rise = np.r_[np.full(168, np.nan), path[168:] - path[:-168]]
+        came = np.r_[path[24:] - path[:-24], np.full(24, np.nan)]
+        before.append(np.mean(fold_ics(-rise, came, folds)))
+        inside.append(np.mean([np.corrcoef(-rise[rows], came[rows])[0, 1] for rows in folds]))
+    assert np.mean(inside) == pytest.approx(0.06, abs=0.015)
+    assert np.mean(before) == pytest.approx(0.0, abs=0.015)  # its error is 0.004
+
+
+def test_a_fold_of_two_bars_has_no_ic(pair):
+    said, came = pair
+    assert fold_ics(said, came, [np.arange(400), np.arange(400, 402)])[1] is None
+    assert fold_ics(said, came, [np.arange(2)]) == [None]
+    assert fold_ics(said, came, []) == []
 
 
 def test_the_error_of_a_mean_is_the_larger_of_spread_and_sampling():

@@ -45,19 +45,15 @@ def bands_of(
 
     None where the candles do not hold the validation of its model, or it keeps none.
     """
-    manifest = part.model.manifest
-    if manifest.validation_from is None:
+    rows = part.validation(index)
+    if rows is None:
         return None
-    begin = int(index.searchsorted(pd.Timestamp(manifest.validation_from)))
-    end = int(index.searchsorted(pd.Timestamp(manifest.trained_until), side="right"))
-    if end - begin < FEWEST_BARS or index[0] > pd.Timestamp(manifest.validation_from):
-        return None
-    said, came = part.model.values(bars, begin, end)[0], label[begin:end]
+    said, came = part.model.values(bars, rows.start, rows.stop)[0], label[rows]
     known = np.isfinite(said) & np.isfinite(came)
     if known.sum() < FEWEST_BARS:
         return None
     said, came = said[known], came[known]
-    scale = manifest.validation.residual_std
+    scale = part.model.manifest.validation.residual_std
     platt = Platt.fit(said / scale, came > 0)
     here, there = forecast[part.begin : part.end], label[part.begin : part.end]
     errors = came - said

@@ -35,9 +35,9 @@ from lstm_backtrader.forecast.evaluation_skill import (
 from lstm_backtrader.forecast.inference import LSTMForecaster, load_model
 from lstm_backtrader.forecast.labels import scaled_return
 from lstm_backtrader.forecast.retraining import Retraining
-from lstm_backtrader.forecast.rivals import HELD, Rivals, Tick, retrained, untrained
+from lstm_backtrader.forecast.rivals import HELD, Rivals, Tick, retrained, untrained, usual
 from lstm_backtrader.forecast.scheduled import ScheduledForecaster
-from lstm_backtrader.forecast.skill import forward_return
+from lstm_backtrader.forecast.skill import Said, forward_return
 from lstm_backtrader.forecast.unseen import Part, make_folds, unseen_parts
 
 Floats = NDArray[np.float64]
@@ -103,8 +103,13 @@ def evaluate_forecast(
     horizon = model.horizon
     label = scaled_return(bars, horizon)
     own = np.full((3, len(bars)), np.nan)  # forecast, prob_up, spread
+    centre, scale, drift = (np.full(len(bars), np.nan) for _ in range(3))  # of forecasts and label before
     for number, part in enumerate(parts):
-        own[:, part.begin : part.end] = part.model.values(bars, part.begin, part.end)
+        here, before = slice(part.begin, part.end), part.validation(candles.index)
+        own[:, here] = part.model.values(bars, part.begin, part.end)
+        said = np.empty(0) if before is None else part.model.values(bars, before.start, before.stop)[0]
+        centre[here], scale[here] = usual(said)
+        drift[here] = getattr(part.model.manifest.label, "mean", 0.0)
         if tick:
             tick("forecasting", number + 1, len(parts))
     judged = np.isfinite(own[0]) & np.isfinite(label)
@@ -121,6 +126,7 @@ def evaluate_forecast(
         rivals = retrained(
             parts,
             retrainings,
+            candles.index,
             bars,
             draws=config.draws,
             with_rnn=config.with_rnn,
@@ -135,9 +141,9 @@ def evaluate_forecast(
         horizon=horizon,
         parts=parts,
         folds=folds,
-        label=label,
+        label=Said(label, drift, np.ones(len(bars))),
         move=forward_return(bars, horizon),
-        forecasts={cell: own[0], **rivals.named, **untrained(bars, horizon)},
+        forecasts={cell: Said(own[0], centre, scale), **rivals.named, **untrained(bars, horizon)},
         draws=rivals.draws,
     )
     bands = [bands_of(part, candles.index, bars, label, own[0], config.coverage, config.rate) for part in parts]
@@ -148,7 +154,7 @@ def evaluate_forecast(
         )
     fitted = [band for band in bands if band is not None]
     has_bands = len(fitted) == len(parts)
-    skills = {name: scene.skill(forecast) for name, forecast in scene.forecasts.items()}
+    skills = {name: scene.skill(said) for name, said in scene.forecasts.items()}
     control = [scene.skill(draw) for draw in scene.draws]
     document = {
         "schema": 1,
@@ -209,7 +215,7 @@ def _retrainings(parts: Sequence[Part], candles: pd.DataFrame, notes: list[str])
 def _table(scene: Scene, own: Floats, bands: Sequence[Bands], config: EvaluateConfig) -> pd.DataFrame:
     """Every unseen bar, whether its label is known yet or not."""
     columns: dict[str, Floats] = {
-        "label": scene.label,
+        "label": scene.label.raw,
         "return": scene.move,
         "forecast": own[0],
         "prob_up": own[1],
@@ -219,8 +225,8 @@ def _table(scene: Scene, own: Floats, bands: Sequence[Bands], config: EvaluateCo
         probability = scene.spread([band.probability for band in bands])
         width = half_widths(scene, bands)[int(config.adaptive)]
         columns |= {"prob_calibrated": probability, "lo": own[0] - width, "hi": own[0] + width}
-    columns |= {name: values for name, values in list(scene.forecasts.items())[1:] if name != HELD}
-    columns |= {f"{CONTROL} {number}": draw for number, draw in enumerate(scene.draws, start=1)}
+    columns |= {name: said.raw for name, said in list(scene.forecasts.items())[1:] if name != HELD}
+    columns |= {f"{CONTROL} {number}": draw.raw for number, draw in enumerate(scene.draws, start=1)}
     fold = np.full(len(own[0]), np.nan)
     for number, rows in enumerate(scene.folds.rows):
         fold[rows] = number

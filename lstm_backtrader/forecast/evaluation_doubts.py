@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 def calibration_figures(scene: Scene, bands: Sequence[Bands], raw: Floats) -> dict[str, Any]:
     """Reliability of the model's own probability and of the calibrated one, beside the base rate of validation."""
     judged = scene.judged
-    is_up = scene.label[judged] > 0
+    is_up = scene.label.raw[judged] > 0
     calibrated = scene.spread([band.probability for band in bands])
     base = scene.spread([band.base for band in bands])
     return {
@@ -46,7 +46,7 @@ def interval_figures(
     static, adaptive = half_widths(scene, bands)
     judged = scene.judged
     kinds = {"split": static, "adaptive": adaptive}
-    said, came = scene.main[judged], scene.label[judged]
+    said, came = scene.main[judged], scene.label.raw[judged]
     return {
         "nominal": nominal,
         "coverage_se": float(np.sqrt(nominal * (1 - nominal) * scene.horizon / len(judged))),
@@ -56,7 +56,9 @@ def interval_figures(
             name: {
                 "coverage": covered(said, came, width[judged]),
                 "mean_width": 2 * float(width[judged].mean()),
-                "by_fold": [covered(scene.main[rows], scene.label[rows], width[rows]) for rows in scene.folds.rows],
+                "by_fold": [
+                    covered(scene.main[rows], scene.label.raw[rows], width[rows]) for rows in scene.folds.rows
+                ],
             }
             for name, width in kinds.items()
         },
@@ -76,7 +78,7 @@ def importance_figures(scene: Scene, seed: int, tick: Tick | None) -> list[dict[
     for number, part in enumerate(scene.parts):
         if feature_names(part.model) == names:
             begin = max(part.begin, part.end - most)
-            fall = importance(part.model, scene.bars, scene.label, begin, part.end, seed=seed + number)
+            fall = importance(part.model, scene.bars, scene.label.raw, begin, part.end, seed=seed + number)
             falls += [] if fall is None else list(fall)
         if tick:
             tick("permuting features", number + 1, len(scene.parts))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.forecast.rivals import HELD, LAST, MOMENTUM
-from lstm_backtrader.forecast.skill import Skill, skill
+from lstm_backtrader.forecast.skill import Said, Skill, skill
 from lstm_backtrader.forecast.unseen import Folds, Part
 
 Floats = NDArray[np.float64]
@@ -29,15 +29,15 @@ class Scene:
     horizon: int
     parts: tuple[Part, ...]
     folds: Folds
-    label: Floats
+    label: Said  # about its mean on train
     move: Floats
-    forecasts: dict[str, Floats]  # the model's first
-    draws: tuple[Floats, ...]
+    forecasts: dict[str, Said]  # the model's first
+    draws: tuple[Said, ...]
 
     @property
     def main(self) -> Floats:
         """The model's forecast."""
-        return next(iter(self.forecasts.values()))
+        return next(iter(self.forecasts.values())).raw
 
     @property
     def judged(self) -> NDArray[np.int64]:
@@ -61,6 +61,6 @@ class Scene:
             out[part.begin : part.end] = each
         return out
 
-    def skill(self, forecast: Floats) -> Skill:
-        """The figures of a forecast (T,)."""
-        return skill(forecast, self.label, self.move, self.folds.rows, self.folds.counts, self.horizon)
+    def skill(self, said: Said) -> Skill:
+        """The figures of a forecast."""
+        return skill(said, self.label, self.move, self.folds.rows, self.folds.counts, self.horizon)

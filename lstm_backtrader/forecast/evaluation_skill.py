@@ -11,9 +11,8 @@ import pandas as pd
 
 from lstm_backtrader.forecast.evaluation_scene import CONTROL, UNSCALED, Scene
 from lstm_backtrader.forecast.labels import scaled_return
-from lstm_backtrader.forecast.quality import correlation
 from lstm_backtrader.forecast.rivals import HELD
-from lstm_backtrader.forecast.skill import Mean, Skill, deciles, mean_over_folds, pair_error
+from lstm_backtrader.forecast.skill import Mean, Skill, deciles, fold_ics, mean_over_folds, pair_error
 from lstm_backtrader.forecast.verdict import RULE, Call, call, draws_error
 
 
@@ -142,12 +141,14 @@ def month_figures(scene: Scene) -> list[dict[str, Any]]:
     """The IC of each calendar month, of the model and of ridge."""
     judged = scene.judged
     months = pd.DatetimeIndex(scene.index[judged]).strftime("%Y-%m").to_numpy()
+    named = [str(month) for month in np.unique(months)]
+    rows_of = [judged[months == month] for month in named]
+    ics_of = {name: fold_ics(scene.forecasts[name].about, scene.label.about, rows_of) for name in scene.trained}
     found = []
-    for month in np.unique(months):
-        rows = judged[months == month]
-        ics = {name: correlation(scene.forecasts[name][rows], scene.label[rows]) for name in scene.trained}
+    for number, (month, rows) in enumerate(zip(named, rows_of, strict=True)):
+        ics = {name: each[number] for name, each in ics_of.items()}
         error = pair_error(next(iter(ics.values())), len(rows), scene.horizon)
-        found.append({"month": str(month), "bars": len(rows), "ic": ics, "ic_se": error})
+        found.append({"month": month, "bars": len(rows), "ic": ics, "ic_se": error})
     return found
 
 
@@ -156,11 +157,11 @@ def horizon_figures(scene: Scene) -> list[dict[str, Any]]:
     k = scene.horizon
     found = []
     for horizon in sorted({1, *(max(1, k // part) for part in (4, 2)), k, 2 * k, 4 * k}):
-        label = scaled_return(scene.bars, horizon)
+        # a drift of so much over k bars is that much over others, in units of their volatility
+        surprise = scaled_return(scene.bars, horizon) - scene.label.centre * np.sqrt(horizon / k)
         means = {}
         for name in scene.trained:
-            said = scene.forecasts[name]
-            ics = [correlation(said[rows], label[rows]) for rows in scene.folds.rows]
+            ics = fold_ics(scene.forecasts[name].about, surprise, scene.folds.rows)
             means[name] = mean_over_folds(ics, scene.sizes, scene.folds.counts, horizon)
         first = next(iter(means.values()))
         ics_of = {name: mean.value for name, mean in means.items()}
@@ -170,5 +171,5 @@ def horizon_figures(scene: Scene) -> list[dict[str, Any]]:
 
 def decile_figures(scene: Scene) -> list[dict[str, Any]]:
     """What followed each tenth of the forecasts."""
-    found = deciles(scene.main, scene.label, scene.move, scene.folds.rows, scene.horizon)
+    found = deciles(scene.main, scene.label.raw, scene.move, scene.folds.rows, scene.horizon)
     return [asdict(each) for each in found]

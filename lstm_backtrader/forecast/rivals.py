@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars
@@ -15,6 +16,7 @@ from lstm_backtrader.forecast.features import FeatureSpec
 from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.network import one_thread
 from lstm_backtrader.forecast.retraining import Retraining
+from lstm_backtrader.forecast.skill import FLAT, Said
 from lstm_backtrader.forecast.unseen import Part
 
 Floats = NDArray[np.float64]
@@ -26,24 +28,44 @@ LAST, MOMENTUM = "last value", "momentum"
 
 @dataclass(frozen=True)
 class Rivals:
-    """Forecasts (T,) of all bars, NaN outside of the parts. `draws`: one for each shuffling of the labels."""
+    """Forecasts of all bars, NaN outside of the parts. `draws`: one for each shuffling of the labels."""
 
-    named: dict[str, Floats]
-    draws: tuple[Floats, ...]
+    named: dict[str, Said]
+    draws: tuple[Said, ...]
 
 
-def untrained(bars: Bars, horizon: int) -> dict[str, Floats]:
+def untrained(bars: Bars, horizon: int) -> dict[str, Said]:
     """Forecasts that learn nothing: the last return goes on, the last `horizon` bars do, prices only rise."""
+    zero, one = np.zeros(len(bars)), np.ones(len(bars))
     return {
-        MOMENTUM: FeatureSpec("log_return", {"span": horizon}).compute(bars),
-        LAST: FeatureSpec("log_return", {"span": 1}).compute(bars),
-        HELD: np.ones(len(bars)),
+        MOMENTUM: Said(FeatureSpec("log_return", {"span": horizon}).compute(bars), zero, one),
+        LAST: Said(FeatureSpec("log_return", {"span": 1}).compute(bars), zero, one),
+        HELD: Said(one, one, one),
     }
+
+
+def say(
+    model: LSTMForecaster, part: Part, index: pd.Index[pd.Timestamp], bars: Bars
+) -> tuple[Floats, float, float]:
+    """(n,) forecasts of the rows of a part by `model`, and mean and deviation of those on the part's validation."""
+    rows = part.validation(index)
+    before = np.empty(0) if rows is None else model.values(bars, rows.start, rows.stop)[0]
+    return model.values(bars, part.begin, part.end)[0], *usual(before)
+
+
+def usual(values: Floats) -> tuple[float, float]:
+    """Mean and deviation of the finite values; 0 and 1 where there are none, or they never change."""
+    known = values[np.isfinite(values)]
+    if len(known) == 0:
+        return 0.0, 1.0
+    spread = float(known.std())
+    return float(known.mean()), spread if spread > FLAT else 1.0
 
 
 def retrained(
     parts: Sequence[Part],
     retrainings: Sequence[Retraining],
+    index: pd.Index[pd.Timestamp],
     bars: Bars,
     *,
     draws: int,
@@ -57,23 +79,27 @@ def retrained(
     `jobs`: nets trained at a time, None: one a core. The numbers do not depend on it.
     """
     seeds = np.random.default_rng(seed).integers(0, 2**31, (len(parts), draws)).tolist()
-    ridge = np.full(len(bars), np.nan)
+    said, centre, scale = (np.full((draws + 2, len(bars)), np.nan) for _ in range(3))  # the last: RNN, ridge
     for part, retraining in zip(parts, retrainings, strict=True):
-        first = max(0, part.begin - part.model.memory)
-        ridge[part.begin : part.end] = retraining.ridge(bars.part(first, part.end))[part.begin - first :]
+        rows = part.validation(index)
+        first = max(0, (part.begin if rows is None else rows.start) - part.model.memory)
+        all_of_it = retraining.ridge(bars.part(first, part.end))
+        before = np.empty(0) if rows is None else all_of_it[rows.start - first : rows.stop - first]
+        here = slice(part.begin, part.end)
+        said[-1, here], (centre[-1, here], scale[-1, here]) = all_of_it[part.begin - first :], usual(before)
     tasks: list[tuple[int, int, Callable[[], LSTMForecaster]]] = []
     for number, retraining in enumerate(retrainings):
         tasks += [(number, draw, _shuffled(retraining, seeds[number][draw])) for draw in range(draws)]
         if with_rnn:
             tasks.append((number, draws, _rnn(retraining)))
-    said = np.full((draws + 1, len(bars)), np.nan)  # the last row is the RNN's
     done = 0
 
     def work(task: tuple[int, int, Callable[[], LSTMForecaster]]) -> None:
         nonlocal done
         number, row, fit = task
-        begin, end = parts[number].begin, parts[number].end
-        said[row, begin:end] = fit().values(bars, begin, end)[0]
+        part = parts[number]
+        here = slice(part.begin, part.end)
+        said[row, here], centre[row, here], scale[row, here] = say(fit(), part, index, bars)
         done += 1
         if tick:
             tick("training rivals and controls", done, len(tasks))
@@ -83,8 +109,9 @@ def retrained(
             tick("training rivals and controls", 0, len(tasks))
         with one_thread(), ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
             list(pool.map(work, tasks))
-    named = {RIDGE: ridge, **({RNN: said[draws]} if with_rnn else {})}
-    return Rivals(named, tuple(said[:draws]))
+    every = [Said(*rows) for rows in zip(said, centre, scale, strict=True)]
+    named = {RIDGE: every[-1], **({RNN: every[draws]} if with_rnn else {})}
+    return Rivals(named, tuple(every[:draws]))
 
 
 def _shuffled(retraining: Retraining, seed: int) -> Callable[[], LSTMForecaster]:

@@ -29,6 +29,14 @@ class Part:
     begin: int
     end: int
 
+    def validation(self, index: pd.Index[pd.Timestamp]) -> slice | None:
+        """The rows its model was validated on; None where the candles do not hold them, or it keeps no record."""
+        manifest = self.model.manifest
+        if manifest.validation_from is None or index[0] > pd.Timestamp(manifest.validation_from):
+            return None
+        begin = int(index.searchsorted(pd.Timestamp(manifest.validation_from)))
+        return slice(begin, int(index.searchsorted(pd.Timestamp(manifest.trained_until), side="right")))
+
 
 @dataclass(frozen=True)
 class Folds:
