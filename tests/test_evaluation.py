@@ -156,7 +156,7 @@ def test_the_material_of_a_training_is_found_again_to_the_last_bit(tiny_model, t
     again = Retraining.of(tiny_model, tiny_market)
     assert again.is_same_data
     assert again.material.scaler.mean == tiny_model.manifest.scaler.mean
-    assert again.material.label_mean == tiny_model.manifest.label.mean
+    assert again.material.label == tiny_model.manifest.label
 
 
 def test_each_model_of_a_schedule_is_found_again(tiny_schedule, tiny_market):
