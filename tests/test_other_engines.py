@@ -193,7 +193,7 @@ def test_trading_on_the_close_enters_at_it_and_stops_at_the_next_gap():
 
 
 def test_a_trailing_stop_follows_the_high():
-    """backtrader2/backtrader, issue 98: 10 below a bar of 100 108 95 105 is 98, where its close brought 95."""
+    """backtrader2/backtrader#98: 10 below a bar of 100 108 95 105 is 98, where its close brought 95."""
     run = steps_on([(100,) * 4, (100,) * 4, (100, 108, 95, 105)], {0: enter(1), 1: trailing(1, 10.0, points=True)})
 
     (order,) = run.broker.get_orders_open()
