@@ -61,7 +61,7 @@ def random_model(shape: Shape, market: pd.DataFrame) -> LSTMForecaster:
         layers=shape.layers,
         context=shape.context,
         stride=shape.stride,
-        features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in specs),
+        features=tuple(FeatureEntry.of(spec) for spec in specs),
         scaler=ScalerEntry(mean=scaler.mean, scale=scaler.scale),
         label=ScaledReturn(horizon=24),
         timeframe_s=3600,

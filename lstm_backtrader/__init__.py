@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstm_backtrader import datafeeds, strategies
     from lstm_backtrader.auditing.subjects import audit
+    from lstm_backtrader.bookkeeping import count_trial
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.resample import replay, resample
     from lstm_backtrader.evaluating import evaluate
+    from lstm_backtrader.events import join_events
     from lstm_backtrader.forecast.evaluation import EvaluateConfig
     from lstm_backtrader.forecast.folds import WalkForwardConfig
     from lstm_backtrader.forecast.foreign import from_module
@@ -40,10 +42,12 @@ _HOME = {
     "TrainConfig": "lstm_backtrader.forecast.train_config",
     "WalkForwardConfig": "lstm_backtrader.forecast.folds",
     "audit": "lstm_backtrader.auditing.subjects",
+    "count_trial": "lstm_backtrader.bookkeeping",
     "evaluate": "lstm_backtrader.evaluating",
     "find_contract": "lstm_backtrader.futures.venues",
     "from_module": "lstm_backtrader.forecast.foreign",
     "instrument": "lstm_backtrader.session",
+    "join_events": "lstm_backtrader.events",
     "load_model": "lstm_backtrader.forecast.inference",
     "read_candles": "lstm_backtrader.candle_files",
     "replay": "lstm_backtrader.datafeeds.resample",
@@ -65,11 +69,13 @@ __all__ = [
     "TrainConfig",
     "WalkForwardConfig",
     "audit",
+    "count_trial",
     "datafeeds",
     "evaluate",
     "find_contract",
     "from_module",
     "instrument",
+    "join_events",
     "load_model",
     "read_candles",
     "replay",

@@ -13,10 +13,13 @@ from typing import Any, get_args
 import backtrader as bt
 import pandas as pd
 
+from lstm_backtrader.bookkeeping import record_backtest
 from lstm_backtrader.candles import COLUMNS, KNOWN_COLUMNS
 from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.forecast.ledger import Ledger
 from lstm_backtrader.forecast.protocol import Forecaster
+from lstm_backtrader.forecast.trials import Market, chosen
 from lstm_backtrader.futures.account import MarginMode
 from lstm_backtrader.futures.bar import Intrabar
 from lstm_backtrader.futures.broker import FuturesBroker, as_contract
@@ -115,6 +118,7 @@ def backtest(
     title: str | None = None,
     inputs: dict[str, str] | None = None,
     tick: Tick | None = None,
+    ledger: Ledger | None = None,
 ) -> RunReport:
     """Trade `model` on the candles from `begin` to before `end`, and write its report to `out`.
 
@@ -123,11 +127,13 @@ def backtest(
     the same leverage trade the same bars on the same account and are shown beside it. `intrabar_candles`: shorter
     candles that say what happened inside the bars. `ambiguity`: run the account both pessimistic and optimistic,
     report `config.intrabar` and show the other beside it; the truth lies between. `inputs` (name -> SHA-256) goes
-    into metrics.json. `tick` is called while a run goes on.
+    into metrics.json. `tick` is called while a run goes on. `ledger`: where this trial is entered; its other trials
+    of `symbol` or these candles deflate the Sharpe ratio. None: not counted.
     Raises `ConfigError` and `DataError` for options and spans that cannot be traded.
     """
     config = config or BacktestConfig()
     forecaster = as_forecaster(model)
+    typed = (begin, end)
     candles = candles[_columns_read(candles, forecaster)]
     begin = _first_bar(candles, forecaster, begin, config.allow_insample)
     begin = _after_warm_up(candles, forecaster.warmup, begin)
@@ -163,6 +169,10 @@ def backtest(
         )
 
     results = forecast_account()
+    tries = None
+    if ledger is not None:
+        choices = chosen(config) | _choices(candles, forecaster, typed, config, intrabar_candles)
+        tries = record_backtest(ledger, run_record(results), Market.of(candles, symbol), choices, forecaster)
     other: Intrabar = "optimistic" if config.intrabar == "pessimistic" else "pessimistic"
     bounds = {f"the same, {other} inside bars": forecast_account(other)} if ambiguity else None
     baselines: dict[str, object] = {"buy and hold 1x, after costs": account(BuyAndHold, leverage=1.0)}
@@ -181,6 +191,7 @@ def backtest(
         inputs=inputs,
         sections=[*sections, curves_section(getattr(forecaster, "history", ()))],
         details={} if table is None else {"walk_forward": table.document()},
+        tries=tries,
     )
 
 
@@ -212,14 +223,34 @@ def _first_bar(
     candles: pd.DataFrame, forecaster: Forecaster, begin: pd.Timestamp | None, allow_insample: bool
 ) -> pd.Timestamp:
     if begin is None:
-        valid_from = None if allow_insample else getattr(forecaster, "valid_from", None)
-        begin = candles.index[0] if valid_from is None else max(candles.index[0], pd.Timestamp(valid_from))
+        begin = _usual_begin(candles, forecaster, allow_insample)
     if begin > candles.index[-1]:
         raise DataError(
             f"the data end at {candles.index[-1]:%Y-%m-%d %H:%M} UTC, before the first bar to trade "
             f"({begin:%Y-%m-%d %H:%M}). Give later data, or a model trained on less of it."
         )
     return begin
+
+
+def _usual_begin(candles: pd.DataFrame, forecaster: Forecaster, allow_insample: bool) -> pd.Timestamp:
+    """The first bar that the model may forecast."""
+    valid_from = None if allow_insample else getattr(forecaster, "valid_from", None)
+    first = pd.Timestamp(candles.index[0])
+    return first if valid_from is None else max(first, pd.Timestamp(valid_from))
+
+
+def _choices(
+    candles: pd.DataFrame,
+    forecaster: Forecaster,
+    typed: tuple[pd.Timestamp | None, pd.Timestamp | None],
+    config: BacktestConfig,
+    intrabar_candles: pd.DataFrame | None,
+) -> dict[str, object]:
+    """What was chosen besides `config`; a span that was not typed is none, so that data may grow."""
+    begin, end = typed
+    is_usual = begin is None or begin == _usual_begin(candles, forecaster, config.allow_insample)
+    span = {"begin": None if is_usual else begin, "end": end, "intrabar_candles": intrabar_candles is not None}
+    return {name: value for name, value in span.items() if value not in (None, False)}
 
 
 def _after_warm_up(candles: pd.DataFrame, warmup: int, begin: pd.Timestamp) -> pd.Timestamp:

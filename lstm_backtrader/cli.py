@@ -15,6 +15,7 @@ from lstm_backtrader import options as o
 from lstm_backtrader.terminal import (
     account_table,
     audit_table,
+    catalogue_tables,
     demo_table,
     fits,
     folds_table,
@@ -87,6 +88,9 @@ def train(
     until: Annotated[
         datetime | None, typer.Option(formats=o.DAY, help="Last day to learn from, UTC; later data stay unseen.")
     ] = None,
+    features: o.Features = None,
+    feature_module: o.FeatureModule = None,
+    label: o.LabelName = "scaled_return",
     horizon: o.Horizon = 24,
     context: o.Context = 384,
     stride: o.Stride = None,
@@ -110,17 +114,21 @@ def train(
 ) -> None:
     """Train an LSTM ensemble on candles and write it as a model directory."""
     settings = _train_config(locals())
+    from lstm_backtrader.bookkeeping import record_training
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.candles import before_day_after
     from lstm_backtrader.forecast.artefact import check_target
     from lstm_backtrader.forecast.inference import find_device
+    from lstm_backtrader.forecast.ledger import Ledger
     from lstm_backtrader.forecast.training import train as fit
+    from lstm_backtrader.forecast.trials import Market
 
     find_device(device)  # type: ignore[arg-type]  # checked there
     check_target(out)
     _check_out(out)
     candles = read_candles(data, funding=funding, mark=mark)
     show_notes(data, candles)
+    market = Market.of(candles, data.stem)
     candles = before_day_after(candles, until)
     with progress_bars() as advance:
         done: dict[int, int] = {}
@@ -130,6 +138,7 @@ def train(
             advance(f"training {_nets(seeds)}", sum(list(done.values())), steps * seeds)
 
         model = fit(candles, settings, progress, device=device)  # type: ignore[arg-type]
+    record_training(Ledger(), model, market, settings, until)
     model.save(out)
     show(model_table(model), f"model: {out}")
 
@@ -150,6 +159,9 @@ def walk_forward(
     until: Annotated[datetime | None, typer.Option(formats=o.DAY, help="Last day to forecast, UTC, whole.")] = None,
     expanding: o.Expanding = False,
     jobs: o.Jobs = None,
+    features: o.Features = None,
+    feature_module: o.FeatureModule = None,
+    label: o.LabelName = "scaled_return",
     horizon: o.Horizon = 24,
     context: o.Context = 384,
     stride: o.Stride = None,
@@ -189,10 +201,13 @@ def walk_forward(
     A run that was stopped goes on from its last finished fold when it is started again.
     """
     account, settings = _backtest_config(locals()), _train_config(locals())
+    from lstm_backtrader.bookkeeping import record_walk_forward
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.forecast.artefact import check_target
     from lstm_backtrader.forecast.folds import WalkForwardConfig
     from lstm_backtrader.forecast.inference import find_device
+    from lstm_backtrader.forecast.ledger import Ledger
+    from lstm_backtrader.forecast.trials import Market
     from lstm_backtrader.forecast.walkforward import walk_forward as fit
 
     find_device(device)  # type: ignore[arg-type]  # checked there
@@ -208,6 +223,7 @@ def walk_forward(
             advance(f"training {_nets(steps // settings.steps)}", step, steps)
 
         model = fit(candles, plan, folder=out / "folds", jobs=jobs, device=device, progress=progress)  # type: ignore[arg-type]
+    record_walk_forward(Ledger(), model, Market.of(candles, data.stem), plan)
     model.save(out / "model")
     finer = None if intrabar_data is None else read_candles(intrabar_data)
     files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data}
@@ -241,6 +257,7 @@ def backtest(
     allow_insample: Annotated[
         bool, typer.Option("--allow-insample", help="Forecast bars the model was trained on too.")
     ] = False,
+    feature_module: o.FeatureModule = None,
 ) -> None:
     """Trade a model's signal on a futures account and report it beside its baselines."""
     _check_out(out)
@@ -248,6 +265,7 @@ def backtest(
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.indicators.models import as_forecaster
 
+    _import_own(feature_module)
     as_forecaster(model)  # a wrong one is refused before the candles are read
     candles = read_candles(data, funding=funding, mark=mark)
     show_notes(data, candles)
@@ -300,7 +318,13 @@ def _train_config(options: dict[str, Any]) -> TrainConfig:
 
     from lstm_backtrader.forecast.train_config import TrainConfig
 
-    renamed = {**options, "events": tuple(options["event"] or ()), "expires_days": options["expires"]}
+    _import_own(options["feature_module"])
+    renamed = {
+        **options,
+        "events": tuple(options["event"] or ()),
+        "expires_days": options["expires"],
+        "features": tuple(options["features"] or ("default",)),
+    }
     return TrainConfig(**{each.name: renamed[each.name] for each in fields(TrainConfig)})
 
 
@@ -336,6 +360,7 @@ def _trade(
     """Backtest the model on disk, write the report and print its figures."""
     from lstm_backtrader.backtesting import backtest as run_backtest
     from lstm_backtrader.backtesting import file_sha256
+    from lstm_backtrader.forecast.ledger import Ledger
     from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
 
     inputs = {f"{name}_sha256": file_sha256(path) for name, path in files.items() if path is not None}
@@ -353,12 +378,14 @@ def _trade(
             symbol=files["data"].stem if files["data"] else "",
             inputs=inputs,
             tick=advance,
+            ledger=Ledger(),
         )
     if "walk_forward" in report.metrics:
         show(*folds_table(report.metrics["walk_forward"]))
     show(
         account_table(report, f"LSTM {config.leverage:g}x"),
         *report.metrics["notes"],
+        *report.metrics["significance"]["sentences"],
         f"{_DISCLAIMER}\nreport: {report.html}",
     )
 
@@ -379,7 +406,42 @@ def report(
         advance("drawing the tearsheet", 0, 1)
         written = report_from_equity(curve, out, title=title or equity.stem)
         advance("drawing the tearsheet", 1, 1)
-    show(account_table(written, "equity"), f"report: {written.html}")
+    show(
+        account_table(written, "equity"),
+        *written.metrics["significance"]["sentences"],
+        f"report: {written.html}",
+    )
+
+
+@app.command()
+def ledger(
+    symbol: Annotated[str | None, typer.Option(help="Only trials on this, the name of the data file.")] = None,
+    data_hash: Annotated[str | None, typer.Option(help="Only trials on data whose hash begins so.")] = None,
+) -> None:
+    """List every configuration that was ever trained or traded."""
+    from lstm_backtrader.forecast.ledger import Ledger
+    from lstm_backtrader.ledger_table import counts, trials_table
+
+    book = Ledger()
+    lines = book.read()
+    trials = [
+        trial
+        for trial in lines.trials
+        if symbol in (None, trial.market.symbol) and trial.market.data_sha256.startswith(data_hash or "")
+    ]
+    if trials:
+        show_whole(trials_table(trials))
+    show(*counts(trials, lines.trials), *lines.damaged, f"ledger: {book.path}")
+
+
+@app.command()
+def features(feature_module: o.FeatureModule = None) -> None:
+    """List the features and labels a model can be trained with."""
+    from lstm_backtrader.forecast.catalogue import known_features, known_labels
+
+    _import_own(feature_module)
+    show(*catalogue_tables(known_features(), known_labels()))
+    show("Choose with lbt train --features default,rsi:span=14 --label three_classes:fee_bps=4.")
 
 
 @app.command()
@@ -413,9 +475,7 @@ def audit(
     mark: o.Mark = None,
     strategy: Annotated[str | None, typer.Option(help="module:Class of a strategy of your own.")] = None,
     indicator: Annotated[str | None, typer.Option(help="module:Class of an indicator of your own.")] = None,
-    feature_module: Annotated[
-        Path | None, typer.Option(help="Python file that registers features of your own.")
-    ] = None,
+    feature_module: o.FeatureModule = None,
     cuts: Annotated[int, typer.Option(help="Bars after which the future is cut off and disturbed.")] = 32,
     shuffled_labels: Annotated[
         bool, typer.Option("--shuffled-labels", help="Also train on shuffled labels, three times; takes its time.")
@@ -479,6 +539,13 @@ def _warnings_shown() -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+def _import_own(path: Path | None) -> None:
+    if path is not None:
+        from lstm_backtrader.own_module import import_file
+
+        import_file(path)
 
 
 def _check_out(out: Path) -> None:

@@ -14,7 +14,14 @@ Data = Annotated[Path, Option(help="Candles: Parquet, CSV or feather.", show_def
 Funding = Annotated[Path | None, Option(help="Funding rates: a time column and funding_rate.")]
 Mark = Annotated[Path | None, Option(help="Candles of the mark price, same bar length.")]
 
+FeatureModule = Annotated[Path | None, Option(help="Python file that registers features and labels of your own.")]
+
 # training
+Features = Annotated[
+    list[str] | None,
+    Option(help="What it sees, say default,rsi:span=14; repeatable. `lbt features` lists them."),
+]
+LabelName = Annotated[str, Option(help="What it forecasts: scaled_return, three_classes, or your own.")]
 Horizon = Annotated[int, Option(help="Bars ahead to forecast.")]
 Context = Annotated[int, Option(help="Bars every forecast has seen, at least.")]
 Stride = Annotated[int | None, Option(help="Bars between two fresh starts; default context / 4.")]

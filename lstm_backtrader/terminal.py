@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from lstm_backtrader.demo import DemoResult
+    from lstm_backtrader.forecast.catalogue import FeatureLine, LabelLine
     from lstm_backtrader.forecast.findings import AuditReport
     from lstm_backtrader.forecast.inference import LSTMForecaster
     from lstm_backtrader.reporting.report import RunReport
@@ -87,6 +88,19 @@ def _table(*headings: str) -> Table:
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number == 0 else "right")
     return table
+
+
+def catalogue_tables(features: Sequence[FeatureLine], labels: Sequence[LabelLine]) -> tuple[Table, Table]:
+    """What a model can see, and what it can learn to forecast."""
+    seen = _table("feature", "default", "bars read", "more columns", "")
+    for each in features:
+        seen.add_row(each.text, "yes" if each.is_default else "", each.memory, each.columns, each.description)
+    learned = _table("label", "bars ahead", "")
+    for label in labels:
+        learned.add_row(label.text, label.horizon, label.description)
+    for table in (seen, learned):
+        table.columns[-1].justify = "left"
+    return seen, learned
 
 
 def audit_table(report: AuditReport) -> Table:

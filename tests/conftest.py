@@ -64,9 +64,10 @@ class FixedForecaster:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Forecasts computed by the tests do not end up in the user's cache."""
+    """Forecasts and trials of the tests do not end up in the user's cache and ledger."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LBT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("LBT_LEDGER", str(tmp_path_factory.mktemp("ledger") / "ledger.jsonl"))
         yield
 
 
@@ -160,11 +161,11 @@ def tiny_schedule_artefact(tiny_schedule, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def untrained_model():
-    """`untrained_model(context, stride, layers, cell, specs, seeds)`: random weights, forecasts far from zero."""
+    """`untrained_model(context, stride, layers, cell, specs, seeds, label)`: random weights, bold forecasts."""
     return _untrained_model
 
 
-def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, seeds=2):
+def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, seeds=2, label=None):
     import torch
 
     from lstm_backtrader.forecast.artefact import pack_weights
@@ -175,6 +176,7 @@ def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, se
         Manifest,
         ScaledReturn,
         ScalerEntry,
+        ThreeClasses,
         ValidationEntry,
     )
     from lstm_backtrader.forecast.network import RecurrentNet
@@ -188,7 +190,11 @@ def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, se
     nets = {}
     for seed in range(seeds):
         generator = torch.Generator().manual_seed(seed)
-        nets[seed] = RecurrentNet(len(specs), 5, layers, cell, memory=context + stride, generator=generator).eval()
+        outputs = 3 if isinstance(label, ThreeClasses) else 1
+        net = RecurrentNet(
+            len(specs), 5, layers, cell, memory=context + stride, generator=generator, outputs=outputs
+        )
+        nets[seed] = net.eval()
         with torch.no_grad():
             nets[seed].head.weight.mul_(30)
     then = datetime(2020, 1, 1, tzinfo=UTC)
@@ -200,9 +206,9 @@ def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, se
         layers=layers,
         context=context,
         stride=stride,
-        features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in specs),
+        features=tuple(FeatureEntry.of(spec) for spec in specs),
         scaler=ScalerEntry(mean=(0.1,) * len(specs), scale=(0.8,) * len(specs)),
-        label=ScaledReturn(horizon=4),
+        label=label or ScaledReturn(horizon=4),
         timeframe_s=3600,
         train_from=then - timedelta(days=99),
         train_until=then - timedelta(days=9),
@@ -235,7 +241,7 @@ def _untrained_model(context=12, stride=4, layers=1, cell="lstm", specs=None, se
 
 @pytest.fixture(scope="session")
 def numpy_net():
-    """`numpy_net(net, x)`: what a `RecurrentNet` should say, (W, F) -> (W,), written down from the equations."""
+    """`numpy_net(net, x)`: what a `RecurrentNet` should say, (W, F) -> (W,) or (W, K), from the equations."""
     return _numpy_net
 
 
@@ -257,7 +263,8 @@ def _numpy_net(net, x):
                 h = _sigmoid(o) * np.tanh(c)
             out.append(h)
         sequence = np.array(out)
-    return sequence @ weights["head.weight"][0] + weights["head.bias"][0]
+    said = sequence @ weights["head.weight"].T + weights["head.bias"]
+    return said[:, 0] if said.shape[1] == 1 else said
 
 
 def _sigmoid(x):

@@ -14,7 +14,7 @@ from lstm_backtrader.errors import ModelError
 from lstm_backtrader.forecast.artefact import load_artefact, save_artefact
 from lstm_backtrader.forecast.history import HISTORY
 from lstm_backtrader.forecast.inference import load_model
-from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
+from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS, ThreeClasses
 
 
 @pytest.fixture
@@ -172,10 +172,45 @@ def test_a_missing_key_is_refused_by_name(artefact):
 
 def test_an_unknown_feature_is_refused_by_name(artefact):
     features = read(artefact, "features")
-    features[3]["name"] = "rsi"
+    features[3]["name"] = "vwap"
     edit(artefact, features=features)
-    with pytest.raises(ModelError, match=r"manifest.json: unknown feature 'rsi'"):
+    with pytest.raises(ModelError, match=r"manifest.json: unknown feature 'vwap'"):
         load_model(artefact)
+
+
+def test_a_feature_that_reads_other_bars_than_at_training_is_refused(artefact):
+    features = read(artefact, "features")
+    features[0]["memory"] = 170
+    edit(artefact, features=features)
+    with pytest.raises(ModelError, match=r"'log_return:span=1' reads 169 bars, and read 170 when .* was trained"):
+        load_model(artefact)
+
+
+def test_an_artefact_from_before_memory_was_kept_is_read(artefact):
+    features = [{"name": each["name"], "params": each["params"]} for each in read(artefact, "features")]
+    edit(artefact, features=features)
+    assert load_model(artefact).warmup == 169 + 32 + 8
+
+
+def test_a_feature_of_ones_own_is_asked_for_by_its_module(artefact):
+    features = read(artefact, "features")
+    features[3] |= {"name": "skew", "module": "my_features"}
+    edit(artefact, features=features)
+    with pytest.raises(
+        ModelError,
+        match=r"'skew' is registered by the module 'my_features', which is not imported.*--feature-module",
+    ):
+        load_model(artefact)
+
+
+def test_other_classes_than_were_trained_are_refused(untrained_model, tmp_path):
+    classes = ThreeClasses(params={}, horizon=4, class_weights=(1.0, 2.0, 1.0))
+    untrained_model(label=classes).save(tmp_path / "model")
+    assert load_model(tmp_path / "model").manifest.label == classes
+    label = {**read(tmp_path / "model", "label"), "class_weights": [1.0, 1.0, 1.0]}
+    edit(tmp_path / "model", label=label)
+    with pytest.raises(ModelError, match=OTHER_INPUTS):
+        load_model(tmp_path / "model")
 
 
 def test_a_feature_with_wrong_parameters_is_refused(artefact):

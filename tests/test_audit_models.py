@@ -14,10 +14,9 @@ from lstm_backtrader.auditing.command import Targets, audit_steps, load_class
 from lstm_backtrader.auditing.subjects import audit_guard, model_steps
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.errors import ConfigError, DataError
-from lstm_backtrader.forecast import audit_subjects
 from lstm_backtrader.forecast.audit import AuditPlan
 from lstm_backtrader.forecast.audit_subjects import audit_forecaster, audit_label, chance_limit, shuffled_labels
-from lstm_backtrader.forecast.labels import scaled_return
+from lstm_backtrader.forecast.labels import LABELS, scaled_return
 from lstm_backtrader.forecast.protocol import ForecastPoint
 from lstm_backtrader.forecast.shuffled import audit_training
 from lstm_backtrader.indicators.lstm import LSTMSignal
@@ -94,7 +93,10 @@ def test_a_forecaster_that_peeks_is_found_in_predict_and_against_its_stream(cand
 
 
 def test_a_label_that_reaches_further_than_declared_is_found(tiny_model, tiny_market, monkeypatch):
-    monkeypatch.setattr(audit_subjects, "scaled_return", lambda bars, horizon: scaled_return(bars, horizon + 3))
+    further = dataclasses.replace(
+        LABELS["scaled_return"], function=lambda bars, horizon: scaled_return(bars, horizon + 3)
+    )
+    monkeypatch.setitem(LABELS, "scaled_return", further)
     report = audit_label(tiny_model.manifest, tiny_market, QUICK)
     assert [(finding.check, finding.name) for finding in report.findings] == [("label reach", "label")]
 

@@ -13,7 +13,8 @@ from lstm_backtrader.auditing.watching import Watch
 from lstm_backtrader.auditing.witness import observe
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.audit import AuditPlan
-from lstm_backtrader.forecast.features import FeatureSpec, default_features, volume_z
+from lstm_backtrader.forecast.features import FeatureSpec, default_features, event
+from lstm_backtrader.forecast.flow_features import volume_z
 from lstm_backtrader.strategies import BuyAndHold, LSTMFutures, SmaCross
 from lstm_backtrader.testing import assert_no_lookahead, sample_candles
 
@@ -378,8 +379,8 @@ def test_the_helper_takes_features_indicators_strategies_and_functions():
 
 
 def test_a_feature_whose_parameters_are_unknown_cannot_be_audited():
-    with pytest.raises(ConfigError, match="feature 'volume_z' cannot be audited without span"):
-        assert_no_lookahead(volume_z)
+    with pytest.raises(ConfigError, match="feature 'event' cannot be audited without column"):
+        assert_no_lookahead(event)
 
 
 def test_sample_candles_have_every_column(candles_of):

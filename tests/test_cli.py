@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 
 from lstm_backtrader import cli
 from lstm_backtrader.backtesting import BacktestConfig
+from lstm_backtrader.forecast import labels, registry
 from lstm_backtrader.forecast.train_config import TrainConfig
 
 TINY = (
@@ -131,6 +133,73 @@ def test_train_then_backtest_writes_what_it_says(lbt, files, tmp_path):
     assert account["final_equity"] - account["start_equity"] == pytest.approx(explained - account["fees"], abs=1e-6)
     for column in ("gross_profit_closed", "profit_open", "fees", "funding", "liquidation_loss"):
         assert trades[column].sum() == pytest.approx(account[column], abs=1e-6)
+
+
+def test_features_and_labels_are_listed(lbt):
+    shown = lbt("features").out
+    for text in ("rsi:span=14", "log_return:span=24", "event:column=COLUMN", "three_classes:horizon=24", "talib"):
+        assert text in shown
+    assert re.search(r"macd:fast=12:slow=26:signal=9:span=14 +161 +Histogram of the MACD", shown)
+
+
+def test_a_model_is_trained_on_chosen_features_and_classes(lbt, files, tmp_path):
+    # when
+    outcome = lbt(
+        "train", "--data", files["candles"], "--until", "2020-03-10", "--out", tmp_path / "model", *TINY,
+        "--features", "default,rsi:span=7", "--features", "macd", "--label", "three_classes:fee_bps=20",
+    )  # fmt: skip
+
+    # then
+    assert outcome.code == 0, outcome.err
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    assert [entry["name"] for entry in manifest["features"]][-3:] == ["rsi", "macd", "event"]
+    assert manifest["features"][-3] == {"name": "rsi", "params": {"span": 7}, "memory": 61, "module": None}
+    assert manifest["label"]["kind"] == "three_classes"
+    assert manifest["training"]["label"] == "three_classes:fee_bps=20"
+
+
+def test_a_file_brings_features_and_labels_of_ones_own(lbt, files, tmp_path):
+    # given
+    own = tmp_path / "somebodys_ideas.py"
+    own.write_text(
+        "import numpy as np\n"
+        "from lstm_backtrader.forecast.features import feature\n"
+        "from lstm_backtrader.forecast.labels import label\n"
+        "@feature(memory=lambda span=5: span + 1)\n"
+        "def climb(bars, span):\n"
+        '    """Close over the close `span` bars before."""\n'
+        "    out = np.full(len(bars), np.nan)\n"
+        "    out[span:] = bars['close'][span:] / bars['close'][:-span] - 1\n"
+        "    return out\n"
+        "@label(horizon=lambda horizon=24: horizon)\n"
+        "def money(bars, horizon):\n"
+        "    close = bars['close']\n"
+        "    return np.append(close[horizon:] - close[:-horizon], np.full(horizon, np.nan))\n"
+    )
+    train = (
+        "train", "--data", files["candles"], "--until", "2020-03-10", "--out", tmp_path / "model", *TINY,
+        "--features", "climb:span=3,close_location", "--label", "money",
+    )  # fmt: skip
+    backtest = ("backtest", "--data", files["candles"], "--model", tmp_path / "model", "--out", tmp_path / "run")
+
+    # when
+    try:
+        without, trained = lbt(*train), lbt(*train, "--feature-module", own)
+        tested, listed = lbt(*backtest, "--feature-module", own), lbt("features", "--feature-module", own)
+        registry.FEATURES.pop("climb")
+        shutil.copytree(tmp_path / "model", tmp_path / "copy")  # which no model in memory is of
+        forgotten = lbt("backtest", "--data", files["candles"], "--model", tmp_path / "copy", "--out", tmp_path)
+    finally:
+        registry.FEATURES.pop("climb", None)
+        labels.LABELS.pop("money", None)
+        sys.modules.pop("somebodys_ideas", None)
+
+    # then
+    assert "unknown feature 'climb'" in error_line(without)
+    assert trained.code == 0, trained.err
+    assert tested.code == 0, tested.err
+    assert re.search(r"climb:span=5 +6 +Close over the close", listed.out)
+    assert "feature 'climb' is registered by the module 'somebodys_ideas'" in error_line(forgotten)
 
 
 def test_until_is_the_end_of_that_day_and_no_bar_after_it_is_learned(lbt, files, tmp_path):
@@ -495,7 +564,7 @@ def test_the_defaults_of_training_are_those_of_python(command):
     typed = {name: given.default for name, given in inspect.signature(command).parameters.items()}
     renamed = {"events": "event", "expires_days": "expires"}
     for each in dataclasses.fields(TrainConfig):
-        default = None if each.name == "events" else each.default
+        default = None if each.name in ("events", "features") else each.default
         assert typed[renamed.get(each.name, each.name)] == default, each.name
 
 

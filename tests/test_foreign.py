@@ -208,7 +208,9 @@ def test_a_feature_nobody_registered_is_asked_for(tmp_path):
     brought(Tutorial()).save(tmp_path / "mine")
     own = FEATURES.pop("my_close")
     try:
-        with pytest.raises(ModelError, match=r"'my_close'.*import the module that registers it first"):
+        with pytest.raises(
+            ModelError, match=r"feature 'my_close' is registered by the module 'test_foreign', which is not"
+        ):
             lbt.load_model(tmp_path / "mine")
     finally:
         FEATURES["my_close"] = own

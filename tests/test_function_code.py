@@ -99,7 +99,7 @@ def test_another_process_finds_the_same_code():
 
 
 def test_a_feature_is_told_apart_by_its_helper_and_by_its_short_way(monkeypatch):
-    monkeypatch.setattr("lstm_backtrader.forecast.features.FEATURES", dict(FEATURES))
+    monkeypatch.setattr("lstm_backtrader.forecast.registry.FEATURES", dict(FEATURES))
     codes = []
     for factor, shift in ((1.0, 0.0), (2.0, 0.0), (1.0, 1.0)):
 
@@ -116,8 +116,8 @@ def test_a_feature_is_told_apart_by_its_helper_and_by_its_short_way(monkeypatch)
 
 def test_the_volatility_is_part_of_every_feature_that_is_measured_in_it(monkeypatch):
     codes = [FeatureSpec(name, params).code() for name, params in (("log_return", {"span": 6}), ("bar_range", {}))]
-    monkeypatch.setattr("lstm_backtrader.forecast.features.VOLATILITY_HALFLIFE", 48)
-    monkeypatch.setattr("lstm_backtrader.forecast.features._VOLATILITY_WEIGHTS", np.ones(168) / 168)
+    monkeypatch.setattr("lstm_backtrader.forecast.price_features.VOLATILITY_HALFLIFE", 48)
+    monkeypatch.setattr("lstm_backtrader.forecast.price_features._VOLATILITY_WEIGHTS", np.ones(168) / 168)
     assert FeatureSpec("log_return", {"span": 6}).code() != codes[0]
     assert FeatureSpec("bar_range").code() != codes[1]
     assert FeatureSpec("close_location").code() == FeatureSpec("close_location").code()

@@ -23,30 +23,33 @@ HOMES = {
 # Floors of the house: a file imports from its own floor (never in a circle) or from below. Every file is listed,
 # so that a new one has to find its place first.
 FLOORS = {
-    0: "errors candles candle_files futures.rules",
+    0: "errors candles candle_files events own_module futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
         forecast.description forecast.step forecast.cache forecast.function_code forecast.history
-        forecast.train_config forecast.material forecast.schedule forecast.folds forecast.skill
-        forecast.calibration forecast.conformal forecast.ridge forecast.drift forecast.verdict
+        forecast.train_config forecast.material forecast.schedule forecast.folds forecast.named forecast.registry
+        forecast.windows forecast.price_features forecast.flow_features forecast.indicator_features
+        forecast.time_features forecast.talib_features forecast.classes forecast.targets forecast.catalogue
+        forecast.skill forecast.calibration forecast.conformal forecast.ridge forecast.drift forecast.verdict
         futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
-        futures.leg futures.ledger reporting.metrics reporting.significance reporting.fold_figures
+        futures.leg futures.ledger forecast.trials forecast.ledger reporting.metrics
+        reporting.bootstrap reporting.significance reporting.fold_figures
         reporting.tradebook reporting.equity_files datafeeds.synthetic datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
-        forecast.scheduled forecast.foreign forecast.foreign_net forecast.walkforward forecast.shuffled
-        forecast.retraining forecast.importance forecast.unseen forecast.rivals forecast.bands
+        forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward
+        forecast.shuffled forecast.retraining forecast.importance forecast.unseen forecast.rivals forecast.bands
         forecast.evaluation_scene forecast.evaluation_skill forecast.evaluation_doubts forecast.evaluation""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
-        futures.commission futures.terms futures.account futures.matching futures.coverage futures.finer
-        futures.playing futures.broker reporting.recorder reporting.notes datafeeds.pace datafeeds.frames
-        datafeeds.following datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history
-        datafeeds.ccxt_live""",
+        futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
+        futures.matching futures.coverage futures.finer futures.playing futures.broker
+        reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
+        datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
-        reporting.chart reporting.page reporting.learning reporting.tearsheet reporting.report
+        reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report
         reporting.evaluation_page""",
-    5: """session backtesting evaluating demo venue_tables evaluation_tables options config_file terminal cli
-        testing auditing.watching auditing.witness auditing.timing auditing.runs auditing.subjects
-        auditing.command""",
+    5: """session bookkeeping backtesting evaluating demo venue_tables ledger_table evaluation_tables options
+        config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
+        auditing.subjects auditing.command""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "auditing", "strategies", "datafeeds")
@@ -55,20 +58,23 @@ LISTS_OF_NAMES = {PACKAGE, *(f"{PACKAGE}.{name}" for name in SUBPACKAGES)}
 # A library -> the modules that may import it; "." at the end stands for a whole sub-package.
 ALLOWED = {
     "torch": """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
-        forecast.foreign forecast.foreign_net forecast.walkforward""",
+        forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward""",
     "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
-    "pydantic": "forecast.manifest forecast.schedule config_file futures.venue_files",
-    "backtrader": """indicators. futures.commission futures.terms futures.account futures.matching futures.playing
-        futures.broker reporting.recorder
+    "pydantic": """forecast.manifest forecast.schedule forecast.trials forecast.ledger config_file
+        futures.venue_files""",
+    "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
+        futures.playing futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
         datafeeds.ccxt_live strategies. session auditing. backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
+    "talib": "forecast.talib_features",
     "quantstats": "reporting.tearsheet",
     "matplotlib": "reporting.tearsheet",
     "plotly": "reporting.chart reporting.page",
     "typer": "cli options",
-    "rich": "terminal venue_tables evaluation_tables",
+    "arch": "reporting.significance",
+    "rich": "terminal venue_tables ledger_table evaluation_tables",
 }
 
 
@@ -160,7 +166,7 @@ def test_libraries_are_imported_only_where_they_belong(name):
 
 
 @each_module
-@pytest.mark.parametrize("library", ["ccxt", "quantstats", "plotly", "matplotlib"])
+@pytest.mark.parametrize("library", ["ccxt", "quantstats", "plotly", "matplotlib", "talib", "arch"])
 def test_slow_libraries_load_inside_the_function_that_needs_them(name, library):
     assert library not in {other.partition(".")[0] for other in imported(name, late=False)}
 
@@ -309,10 +315,14 @@ def test_every_dependency_is_pinned(setup_cfg):
 
 
 def test_every_import_is_a_declared_dependency(setup_cfg):
-    declared = {requirement_name(line) for line in lines(setup_cfg["options"]["install_requires"])}
+    extras = setup_cfg["options.extras_require"]
+    wanted = lines(setup_cfg["options"]["install_requires"])
+    wanted += [line for name in extras if name not in ("dev", "bench") for line in lines(extras[name])]
+    declared = {requirement_name(line) for line in wanted}
+    imported_as = {"talib": "ta-lib"}
     libraries = {other.partition(".")[0] for name in MODULES for other in imported(name)}
     outside = libraries - set(sys.stdlib_module_names) - {PACKAGE}
-    assert {library.lower() for library in outside} <= declared
+    assert {imported_as.get(library, library).lower() for library in outside} <= declared
 
 
 def test_the_version_is_one(setup_cfg):

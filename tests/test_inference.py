@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from lstm_backtrader.candles import Bars, bar_seconds, open_times
 from lstm_backtrader.errors import TimeframeError
 from lstm_backtrader.forecast import strided
-from lstm_backtrader.forecast.features import make_features
+from lstm_backtrader.forecast.features import make_features, parse_features
 from lstm_backtrader.forecast.inference import load_model
+from lstm_backtrader.forecast.manifest import ThreeClasses
 from lstm_backtrader.forecast.network import one_thread
 from lstm_backtrader.forecast.protocol import Forecaster
 
@@ -27,6 +28,11 @@ KINDS = {
     "rnn": {"context": 12, "stride": 5, "cell": "rnn"},
     "rnn, two layers": {"context": 12, "stride": 5, "cell": "rnn", "layers": 2},
     "one net": {"context": 12, "stride": 5, "seeds": 1},
+    "three classes": {
+        "context": 12,
+        "stride": 5,
+        "label": ThreeClasses(params={}, horizon=4, class_weights=(2.0, 0.5, 1.5)),
+    },
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -49,8 +55,16 @@ def loop_forecast(model, candles, run):
         seen = [row for row in rows if start <= slots[row] <= slots[t]]
         if start >= slots[rows[0]] and 2 * len(seen) >= L:
             x = model.scaler.transform(X[seen])
-            out[t] = [run(net, x)[-1] for net in model.nets]
+            out[t] = [one_number(model, run(net, x)[-1]) for net in model.nets]
     return out
+
+
+def one_number(model, said):
+    """What a net said of a bar; of classes how much more probable up is than down, their weights taken back."""
+    if model.manifest.outputs == 1:
+        return said
+    down, neither, up = np.exp(said) / np.array(model.manifest.label.class_weights)
+    return (up - down) / (down + neither + up)
 
 
 def torch_run(net, x):
@@ -119,6 +133,18 @@ def test_prob_up_is_the_normal_probability_of_the_forecast(models, candles_of):
     assert len(predicted) > 30
     for row in predicted.itertuples():
         assert row.prob_up == pytest.approx(NormalDist().cdf(row.forecast / 1.0))  # residual_std is 1
+
+
+def test_prob_up_of_classes_is_the_mean_probability_of_up(models, candles_of, numpy_net):
+    model, candles = models["three classes"], candles_of(60)
+    said = numpy_net(model.nets[0], model.scaler.transform(make_features(Bars.of(candles), model.specs)))
+    assert said.shape == (60, 3)
+    predicted = model.predict(candles).dropna()
+    # p(up) = (1 - p(neither) + forecast) / 2, so it lies between the forecast and half of one more
+    assert (predicted["prob_up"] >= predicted["forecast"]).all()
+    assert (predicted["prob_up"] <= (1 + predicted["forecast"]) / 2).all()
+    assert predicted["prob_up"].between(0, 1).all()
+    assert predicted["prob_up"].std() > 0.001
 
 
 def test_predict_keeps_the_index_and_names_its_columns(models, candles_of):
@@ -322,6 +348,33 @@ def test_a_stream_keeps_only_the_sequences_it_needs(models, candles_of):
         stream.update(Bars.of(candles.iloc[: t + 1]).last)
         slot = int(open_times(candles.index)[t] // model.step_ns)
         assert set(stream._newest.starts) <= set(model.context.alive(slot))
+
+
+def test_a_stream_says_the_same_of_every_kind_of_feature(untrained_model, candles_of):
+    # given
+    specs = parse_features(
+        [
+            "rsi, atr, macd, realised_volatility, volatility_ratio, funding, funding_z:span=90",
+            "basis:column=mark_close, open_interest_change",
+            "event_age:column=news:span=24, event_sum:column=news:half_life=5",
+        ]
+    )
+    model, rng = untrained_model(context=12, stride=5, specs=specs), np.random.default_rng(0)
+    candles = candles_of(230)
+    candles = candles.assign(
+        funding_rate=np.where(candles.index.hour % 8 == 0, rng.normal(0, 1, 230), np.nan),
+        mark_close=candles["close"] * rng.normal(1, 0.3, 230) ** 2,
+        open_interest=rng.lognormal(0, 1, 230),
+        news=rng.choice([0.0, 1.0, -1.0], 230, p=[0.9, 0.05, 0.05]),
+    )
+
+    # when
+    predicted, streamed = model.predict(candles), stream_forecast(model, candles, 150)
+
+    # then
+    assert model.warmup == 169 + 12 + 5
+    assert predicted["forecast"].iloc[model.warmup - 1 :].notna().all()
+    np.testing.assert_allclose(streamed, predicted.iloc[150:], atol=1e-6)
 
 
 # --- the forecaster -----------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm_backtrader.candles import Bars
+from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.forecast.catalogue import known_labels
 from lstm_backtrader.forecast.features import volatility
-from lstm_backtrader.forecast.labels import LABEL_CLIP, scaled_return
+from lstm_backtrader.forecast.labels import LABEL_CLIP, LABELS, LabelSpec, label, scaled_return
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +82,145 @@ def test_the_label_is_a_plain_formula_on_any_market(candles_of):
     for t in range(168, 294):
         move = math.log(bars["close"][t + 6] / bars["open"][t + 1]) / (sigma[t] * math.sqrt(6))
         assert y[t] == pytest.approx(min(5, max(-5, move)))
+
+
+# --- three classes ------------------------------------------------------------------------------------------
+
+
+def classes(bars, text="three_classes"):
+    return LabelSpec.parse(text, 4).compute(bars)
+
+
+def test_three_classes_by_hand(zigzag):
+    # a round trip costs 2 x (5 + 1) bps and 4 hours of funding, 0.5 bps: 0.00125
+    candles = zigzag.assign(open=zigzag["close"].shift(1, fill_value=100.0))
+    for factor, expected in ((1.002, 1.0), (1.001, 0.0), (0.999, 0.0), (0.998, -1.0)):
+        candles.iloc[204, candles.columns.get_loc("close")] = candles["open"].iloc[201] * factor
+        assert classes(Bars.of(candles))[200] == expected
+
+
+@given(cost=st.floats(0, 200), seed=st.integers(0, 20))
+@settings(max_examples=25)
+def test_the_dead_zone_is_the_cost_over_the_volatility(candles_of, cost, seed):
+    bars = Bars.of(candles_of(260, seed=seed))
+    y = classes(bars, f"three_classes:fee_bps={cost}:slippage_bps=0:funding_bps=0")
+    scaled = scaled_return(bars, 4)
+    zone = 2 * cost * 1e-4 / (volatility(bars) * 2)
+    inside = np.abs(scaled) < LABEL_CLIP
+    expected = np.where(np.abs(scaled) > zone, np.sign(scaled), 0.0)
+    np.testing.assert_array_equal(y[inside], expected[inside])
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(scaled))
+
+
+@given(low=st.floats(0, 100), more=st.floats(0, 100))
+@settings(max_examples=25)
+def test_a_higher_cost_never_makes_a_class_of_none(candles_of, low, more):
+    bars = Bars.of(candles_of(260))
+    cheap, dear = (classes(bars, f"three_classes:fee_bps={fee}") for fee in (low, low + more))
+    known = np.isfinite(cheap)
+    assert np.isin(dear[known], (-1, 0, 1)).all()
+    assert (np.abs(dear[known]) <= np.abs(cheap[known])).all()
+    assert (dear[known] * cheap[known] >= 0).all()
+
+
+def test_funding_is_paid_for_the_time_a_position_is_held(candles_of):
+    # 4 bars of a day are twelve times 8 hours
+    for freq, hours in (("1h", 4), ("1D", 96)):
+        bars = Bars.of(candles_of(260, freq=freq))
+        by_funding = classes(bars, "three_classes:fee_bps=0:slippage_bps=0:funding_bps=16")
+        by_fee = classes(bars, f"three_classes:fee_bps={16 * hours / 8 / 2}:slippage_bps=0:funding_bps=0")
+        np.testing.assert_array_equal(by_funding, by_fee)
+
+
+def test_the_mirrored_market_has_the_mirrored_classes(candles_of):
+    bars = Bars.of(candles_of(260))
+    names = {"open": "open", "high": "low", "low": "high", "close": "close"}
+    mirrored = {name: 1e4 / bars[other] for name, other in names.items()} | {"volume": bars["volume"]}
+    known = slice(168, 256)
+    np.testing.assert_array_equal(classes(Bars(bars.open_time, mirrored))[known], -classes(bars)[known])
+
+
+# --- by name ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    monkeypatch.setattr("lstm_backtrader.forecast.labels.LABELS", dict(LABELS))
+
+
+def test_a_label_takes_the_horizon_of_the_training_unless_it_says_its_own():
+    assert LabelSpec.parse("scaled_return", 7).horizon == 7
+    assert LabelSpec.parse("scaled_return:horizon=3", 7).horizon == 3
+    assert str(LabelSpec.parse("three_classes:fee_bps=2.5", 7)) == (
+        "three_classes:horizon=7:fee_bps=2.5:slippage_bps=1.0:funding_bps=1.0"
+    )
+
+
+def test_a_label_of_ones_own_is_a_label(registry, candles_of):
+    @label(horizon=lambda hold=5: hold)
+    def range_ahead(bars, hold):
+        return np.array(
+            [bars["high"][t + 1 : t + 1 + hold].max() / bars["close"][t] for t in range(len(bars) - 1)] + [9]
+        )
+
+    spec, bars = LabelSpec.parse("range_ahead", 24), Bars.of(candles_of(50))
+    assert (spec.horizon, spec.is_class) == (5, False)
+    y = spec.compute(bars)
+    assert y[10] == bars["high"][11:16].max() / bars["close"][10]
+    assert (
+        np.isnan(y).tolist() == [False] * 45 + [True] * 5
+    )  # what has not happened yet is unknown whatever it says
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (lambda bars: bars["close"][1:], r"gave an array of shape \(49,\) for 50 bars. Give one a bar"),
+        (lambda bars: 2 * np.ones(50), r"has classes and said other than -1, 0 or 1. Say NaN where"),
+    ],
+)
+def test_a_label_that_says_what_it_may_not_is_refused(registry, candles_of, said, message):
+    @label(horizon=lambda: 1, is_class=True)
+    def odd(bars):
+        return said(bars)
+
+    with pytest.raises(DataError, match=message):
+        LabelSpec("odd").compute(Bars.of(candles_of(50)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("three_clases", r"unknown label 'three_clases'. Did you mean three_classes\?"),
+        ("three_classes:fee=3", "label 'three_classes' takes horizon, fee_bps, slippage_bps, funding_bps, not"),
+        ("three_classes:fee_bps=-1", "label 'three_classes': fee_bps -1 is below 0. Costs are 0 or more"),
+        ("three_classes:fee_bps=much", "fee_bps 'much' is not a number"),
+        ("scaled_return:horizon=0", "horizon 0 is not a whole number, 1 or more"),
+    ],
+)
+def test_a_text_that_names_no_label_is_refused(text, message):
+    with pytest.raises(ConfigError, match=message):
+        LabelSpec.parse(text, 4)
+
+
+def test_a_label_that_looks_back_is_refused(registry):
+    @label(horizon=lambda: 0)
+    def now(bars):
+        return bars["close"]
+
+    with pytest.raises(ConfigError, match="label 'now' looks 0 bars ahead"):
+        LabelSpec("now")
+
+
+def test_the_name_of_another_modules_label_is_taken():
+    with pytest.raises(ConfigError, match="a label 'scaled_return' exists already"):
+
+        @label(horizon=lambda: 1)
+        def scaled_return(bars):
+            return bars["close"]
+
+
+def test_the_catalogue_lists_every_label():
+    lines = {line.text.partition(":")[0]: line for line in known_labels()}
+    assert {"scaled_return", "three_classes"} <= lines.keys()
+    assert lines["scaled_return"].horizon == "24"

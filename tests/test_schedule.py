@@ -318,7 +318,7 @@ def test_models_in_no_order_are_refused(artefact):
         (lambda m: m.update(colour="red"), "colour: Extra inputs are not permitted"),
         (lambda m: m["models"][0]["manifest"].update(hidden=0), "models.0.manifest.hidden: "),
         (lambda m: m["models"][0]["manifest"]["features"].pop(), "features and scaler differ in length"),
-        (lambda m: m["models"][0]["manifest"]["features"][0].update(name="rsi"), "unknown feature 'rsi'"),
+        (lambda m: m["models"][0]["manifest"]["features"][0].update(name="rsx"), "unknown feature 'rsx'"),
         (lambda m: m["models"][0]["manifest"].update(stride=99), "stride 99 is outside 1 to context 32"),
     ],
 )

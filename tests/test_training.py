@@ -16,7 +16,8 @@ from lstm_backtrader.datafeeds.synthetic import synthetic_market
 from lstm_backtrader.errors import ConfigError, DataError, TimeframeError
 from lstm_backtrader.forecast import material, training
 from lstm_backtrader.forecast.features import make_features
-from lstm_backtrader.forecast.labels import scaled_return
+from lstm_backtrader.forecast.inference import load_model
+from lstm_backtrader.forecast.labels import LABELS, LabelSpec, label, scaled_return
 from lstm_backtrader.forecast.train_config import TrainConfig
 from lstm_backtrader.forecast.training import train
 
@@ -152,7 +153,7 @@ def test_a_model_expires_days_after_its_last_label(seen, short):
 
 def test_the_manifest_says_how_it_was_trained(tiny_model, tiny_config):
     manifest = tiny_model.manifest
-    assert manifest.training == {**dataclasses.asdict(tiny_config), "events": ["news"]}
+    assert manifest.training == {**dataclasses.asdict(tiny_config), "events": ["news"], "features": ["default"]}
     assert [entry.name for entry in manifest.features][-1] == "event"
     assert (manifest.context, manifest.stride, manifest.cell, manifest.hidden) == (32, 8, "lstm", 6)
     assert set(manifest.versions) == {"lstm_backtrader", "numpy", "python", "torch"}
@@ -233,6 +234,118 @@ def test_a_seam_within_the_limit_is_not_warned_about(seen, short, caplog, monkey
     with caplog.at_level(logging.WARNING, "lstm_backtrader"):
         train(seen, short)
     assert caplog.text == ""
+
+
+# --- features and labels of one's choice --------------------------------------------------------------------
+
+
+def test_the_features_chosen_are_what_the_net_sees_and_the_manifest_keeps(seen, short):
+    config = dataclasses.replace(short, features=("rsi:span=7, atr", "volatility_ratio"))
+    manifest = train(seen, config).manifest
+    assert [entry.name for entry in manifest.features] == ["rsi", "atr", "volatility_ratio", "event"]
+    assert [entry.memory for entry in manifest.features] == [61, 126, 169, 1]
+    assert manifest.features[0].params == {"span": 7}
+    assert manifest.training["features"] == ["rsi:span=7, atr", "volatility_ratio"]
+
+
+def test_a_model_reads_the_columns_its_features_read(seen, short, tmp_path):
+    # given
+    candles = seen.assign(funding_rate=np.where(seen.index.hour % 8 == 0, 1e-4, np.nan), mark_close=seen["close"])
+    config = dataclasses.replace(short, features=("default", "funding, funding_z:span=90, basis:column=mark_close"))
+
+    # when
+    train(candles, config).save(tmp_path / "model")
+    model = load_model(tmp_path / "model")
+
+    # then
+    assert model.columns == ("open", "high", "low", "close", "volume", "funding_rate", "mark_close", "news")
+    assert model.predict(candles)["forecast"].notna().any()
+    with pytest.raises(DataError, match="column 'funding_rate' is needed and missing"):
+        model.predict(candles.drop(columns="funding_rate"))
+
+
+def test_three_classes_are_learned_from_end_to_end(tmp_path):
+    # given a market whose drift follows the news at once
+    from lstm_backtrader.datafeeds.synthetic import MarketShape
+
+    shape = MarketShape(horizon=4, gap=(1, 4), rest=(1, 4))
+    market = synthetic_market(6000, seed=1, kappa=1.5, shape=shape)
+    config = TrainConfig(
+        horizon=4, context=32, stride=8, hidden=8, seeds=2, steps=120, batch=16, learning_rate=2e-2, embargo=24,
+        events=("news",), label="three_classes:fee_bps=20",
+    )  # fmt: skip
+    past, unseen = market.candles.iloc[:4000], market.candles.iloc[4000:]
+
+    # when
+    train(past, config).save(tmp_path / "model")
+    model = load_model(tmp_path / "model")
+    forecast = model.predict(unseen)
+
+    # then
+    y = LabelSpec.parse(config.label, 4).compute(Bars.of(unseen))
+    known = forecast["forecast"].notna().to_numpy() & np.isfinite(y)
+    assert np.corrcoef(forecast["forecast"][known], y[known])[0, 1] > 0.4
+    assert forecast["prob_up"][known & (y == 1)].mean() > forecast["prob_up"][known & (y == -1)].mean() + 0.15
+    assert forecast["prob_up"][known].mean() == pytest.approx((y[known] == 1).mean(), abs=0.08)
+    label = model.manifest.label
+    assert (label.kind, label.params["fee_bps"], label.horizon) == ("three_classes", 20, 4)
+    assert model.manifest.purge_bars == 4
+    # the class weights are those of the train rows alone
+    y_train = LabelSpec.parse(config.label, 4).compute(Bars.of(past))[168:][
+        past.index[168:] <= model.manifest.train_until
+    ]
+    shares = [np.mean(y_train == each) for each in (-1, 0, 1)]
+    assert label.class_weights == pytest.approx([1 / (3 * share) for share in shares])
+
+
+def test_shuffling_the_future_changes_no_class_weight(seen, short):
+    config = dataclasses.replace(short, label="three_classes:fee_bps=20")
+    honest = train(seen, config).manifest
+    begin = seen.index.searchsorted(honest.train_until) + short.horizon + 1
+    later = np.random.default_rng(0).permutation(np.arange(begin, len(seen)))
+    other = train(seen.iloc[[*range(begin), *later]].set_axis(seen.index), config).manifest
+    assert other.label == honest.label
+
+
+@pytest.fixture
+def own_label(monkeypatch):
+    monkeypatch.setattr("lstm_backtrader.forecast.labels.LABELS", dict(LABELS))
+
+    @label(horizon=lambda ahead=4: ahead)
+    def money(bars, ahead):
+        close = bars["close"]
+        return np.append(close[ahead:] - close[:-ahead], np.full(ahead, np.nan))
+
+
+def test_a_label_of_ones_own_is_trained_on_and_needed_no_more_afterwards(
+    seen, short, own_label, tmp_path, monkeypatch
+):
+    # when
+    model = train(seen, dataclasses.replace(short, label="money"))
+    model.save(tmp_path / "model")
+    monkeypatch.undo()  # the label is registered nowhere
+
+    # then
+    loaded = load_model(tmp_path / "model")
+    entry = loaded.manifest.label
+    assert (entry.kind, entry.name, entry.params, entry.horizon) == ("own", "money", {"ahead": 4}, 4)
+    pd.testing.assert_frame_equal(loaded.predict(seen), model.predict(seen))
+
+
+def test_a_label_of_another_horizon_than_the_training_is_refused(short, own_label):
+    with pytest.raises(
+        ConfigError, match=r"label 'money:ahead=9' looks 9 bars ahead, horizon is 4. Set horizon to 9"
+    ):
+        dataclasses.replace(short, label="money:ahead=9")
+
+
+def test_a_label_that_sees_more_than_it_says_is_refused_before_training(seen, short, own_label):
+    @label(horizon=lambda: 4)
+    def prophet(bars):
+        return np.append(bars["close"][48:], np.full(48, np.nan)) - bars["close"]
+
+    with pytest.raises(DataError, match=r"label 'prophet' of the bar at .* beyond its horizon of 4"):
+        train(seen, dataclasses.replace(short, label="prophet"))
 
 
 # --- refusals -----------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from lstm_backtrader.forecast.features import FEATURES, FeatureSpec, longest_mem
 from lstm_backtrader.forecast.findings import AuditReport
 from lstm_backtrader.forecast.protocol import Forecaster
 from lstm_backtrader.indicators.models import as_forecaster
+from lstm_backtrader.own_module import import_file
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,8 @@ def load_class(place: str, kind: type) -> Any:
 
 def load_features(path: Path) -> list[FeatureSpec]:
     """The features that a Python file registers, with the defaults of their functions."""
-    before = dict(FEATURES)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ConfigError(f"--feature-module {path} is no Python file. Give the file that registers your features.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    fresh = [name for name, feature in FEATURES.items() if before.get(name) is not feature]
+    module = import_file(path)
+    fresh = [name for name, each in FEATURES.items() if each.function.__module__ == module.__name__]
     if not fresh:
-        raise ConfigError(f"--feature-module {path} registers no feature. Decorate its functions with `feature`.")
+        raise ConfigError(f"{path} registers no feature. Decorate its functions with `feature`.")
     return [spec_of(name) for name in fresh]

@@ -67,9 +67,11 @@ def audit(
 def spec_of(name: str, params: Mapping[str, object] | None = None) -> FeatureSpec:
     """A registered feature with `params`, and for those left out the defaults of its function."""
     signature = inspect.signature(FEATURES[name].function).parameters
+    declared = inspect.signature(FEATURES[name].memory).parameters
     given = {key: each.default for key, each in signature.items() if each.default is not inspect.Parameter.empty}
     given |= params or {}
-    lacking = [key for key in list(signature)[1:] if key not in given]
+    known = {*given, *(key for key, each in declared.items() if each.default is not inspect.Parameter.empty)}
+    lacking = [key for key in list(signature)[1:] if key not in known]
     if lacking:
         raise ConfigError(
             f"feature '{name}' cannot be audited without {', '.join(lacking)}. Give its function a default for it."

@@ -123,7 +123,8 @@ class Witness(bt.Analyzer):
                 order = make[side](owner, data, *args, **kwargs)
                 if owner is self.strategy and order is not None:
                     stamp = data.datetime[0] if len(data) else float("-inf")
-                    self.placed.append(Placed(order, datas.index(data), stamp, order.created.size))
+                    number = next(at for at, each in enumerate(datas) if each is data)  # feeds compare by price
+                    self.placed.append(Placed(order, number, stamp, order.created.size))
                 return order
 
             return place

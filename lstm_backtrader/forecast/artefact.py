@@ -130,7 +130,9 @@ def _load_tensors(folder: Path, manifest: AnyManifest) -> dict[str, torch.Tensor
 
 
 def _build(manifest: Manifest, tensors: dict[str, torch.Tensor], prefix: str, folder: Path) -> RecurrentNet:
-    net = RecurrentNet(len(manifest.features), manifest.hidden, manifest.layers, manifest.cell)
+    net = RecurrentNet(
+        len(manifest.features), manifest.hidden, manifest.layers, manifest.cell, outputs=manifest.outputs
+    )
     net = net.to(getattr(torch, manifest.precision))
     mine = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     try:

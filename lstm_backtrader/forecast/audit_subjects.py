@@ -24,8 +24,8 @@ from lstm_backtrader.forecast.audit import (
 )
 from lstm_backtrader.forecast.features import VOLATILITY_MEMORY, FeatureSpec, longest_memory, newest_features
 from lstm_backtrader.forecast.findings import AuditReport, Check, Finding
-from lstm_backtrader.forecast.labels import scaled_return
-from lstm_backtrader.forecast.manifest import Manifest
+from lstm_backtrader.forecast.labels import LabelSpec
+from lstm_backtrader.forecast.manifest import Label, Manifest, OwnLabel, ThreeClasses
 from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS, Forecaster
 from lstm_backtrader.forecast.quality import correlation
 
@@ -95,10 +95,10 @@ def feature_name(spec: FeatureSpec) -> str:
 
 def audit_label(manifest: Manifest, candles: pd.DataFrame, plan: AuditPlan) -> AuditReport:
     """That a label reaches no further than the manifest's horizon and purge, and validation lies clear of train."""
-    horizon = manifest.label.horizon
+    horizon, spec = manifest.label.horizon, _label_spec(manifest.label)
 
     def compute(part: pd.DataFrame) -> pd.DataFrame:
-        return pd.DataFrame({"label": scaled_return(Bars.of(part), horizon)}, index=part.index)
+        return pd.DataFrame({"label": spec.compute(Bars.of(part))}, index=part.index)
 
     reach = min(horizon, manifest.purge_bars)
     return AuditReport(
@@ -107,6 +107,13 @@ def audit_label(manifest: Manifest, candles: pd.DataFrame, plan: AuditPlan) -> A
             _split(manifest),
         )
     )
+
+
+def _label_spec(label: Label) -> LabelSpec:
+    """The label as it was learned; of a model trained elsewhere the return it speaks of."""
+    if isinstance(label, OwnLabel | ThreeClasses):
+        return LabelSpec(label.name, label.params)
+    return LabelSpec("scaled_return", {"horizon": label.horizon})
 
 
 def _split(manifest: Manifest) -> Check:

@@ -18,7 +18,7 @@ class DescribedModel:
         self.name = name
         self.specs = manifest.specs()
         self.memory = longest_memory(self.specs)
-        if manifest.label.kind != "scaled_return":  # what the net says is divided by the volatility
+        if manifest.label.kind in ("log_return", "next_close"):  # what the net says is divided by the volatility
             self.memory = max(self.memory, VOLATILITY_MEMORY + 1)
         self.context = StridedContext(manifest.context, manifest.stride)
 
@@ -35,8 +35,8 @@ class DescribedModel:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the candles the model reads."""
-        events = [str(spec.params["column"]) for spec in self.specs if "column" in spec.params]
-        return (*COLUMNS, *dict.fromkeys(events))
+        more = [name for spec in self.specs for name in spec.columns if name not in COLUMNS]
+        return (*COLUMNS, *dict.fromkeys(more))
 
     @property
     def threshold(self) -> float:

@@ -102,7 +102,7 @@ def from_module(
         layers=shape.layers,
         context=context,
         stride=1,
-        features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in specs),
+        features=tuple(FeatureEntry.of(spec) for spec in specs),
         scaler=_scaler_entry(scaler),
         label=label,
         timeframe_s=_seconds(timeframe),

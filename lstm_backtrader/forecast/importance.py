@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.forecast.features import make_features
 from lstm_backtrader.forecast.inference import LSTMForecaster
-from lstm_backtrader.forecast.labels import in_label_units
-from lstm_backtrader.forecast.network import one_thread
 from lstm_backtrader.forecast.quality import correlation
-from lstm_backtrader.forecast.strided import strided_forecast
 
 Floats = NDArray[np.float64]
 
@@ -50,14 +47,8 @@ def importance(
     came = label[first + rows[where]]
 
     def ic(inputs: NDArray[np.float32]) -> float:
-        members = np.full((len(model.nets), len(part)), np.nan, dtype=inputs.dtype)
-        with one_thread():
-            members[:, rows] = strided_forecast(model.nets, model.context, inputs, slots)
-        said = members.astype(np.float64)
-        kind = model.manifest.label
-        if kind.kind != "scaled_return":
-            said = in_label_units(kind.offset + kind.scale * said, part, kind.horizon, kind.kind)
-        return correlation(said.mean(axis=0)[rows[where]], came) or 0.0
+        said = model.of_inputs(inputs, rows, slots, part)
+        return correlation(said[rows[where]], came) or 0.0
 
     whole = ic(X)
     rng = np.random.default_rng(seed)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lstm_backtrader.candles import Bars, bar_seconds, check_clock, format_timeframe
 from lstm_backtrader.errors import ConfigError, TimeframeError
 from lstm_backtrader.forecast.artefact import load_artefact, load_schedule, pack_weights, save_artefact
+from lstm_backtrader.forecast.classes import probabilities
 from lstm_backtrader.forecast.dataset import Scaler
 from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.features import make_features, newest_features
@@ -56,6 +57,7 @@ class LSTMForecaster(DescribedModel):
         self.step = EnsembleStep(weights, manifest.cell, manifest.layers)
         self.scaler = Scaler(manifest.scaler.mean, manifest.scaler.scale, manifest.scaler.clip)
         self.step_ns = manifest.timeframe_s * _NS
+        self._tail = () if manifest.outputs == 1 else (manifest.outputs,)  # of what the nets say of a bar
 
     def __repr__(self) -> str:
         return f"LSTMForecaster({self.name!r}, weights {self.manifest.weights_sha256[:12]})"
@@ -84,12 +86,20 @@ class LSTMForecaster(DescribedModel):
             first = max(0, at - self.memory - self.context.span)  # what the forecast of row `at` depends on
             part = bars.part(first, until)
             rows, X, slots = self._inputs(part)
-            members = np.full((len(nets), len(part)), np.nan, dtype=X.dtype)  # (M, rows of the part)
+            members = np.full((len(nets), len(part), *self._tail), np.nan, dtype=X.dtype)  # (M, rows of the part)
             begun = self._begun(part)
             members[:, rows] = strided_forecast(nets, self.context, X, slots, begun=begun, device=self.device)
             said = self._in_label_units(members[:, at - first :], part)
             out[:, at - begin : until - begin] = self._combine(said)
         return out
+
+    def of_inputs(
+        self, X: NDArray[np.float32], rows: NDArray[np.int64], slots: NDArray[np.int64], bars: Bars
+    ) -> NDArray[np.float64]:
+        """Forecast (T,) of the bars from scaled features (N, F) at their `rows` (N,), whose slots are (N,)."""
+        members = np.full((len(self.nets), len(bars), *self._tail), np.nan, dtype=X.dtype)
+        members[:, rows] = strided_forecast(self.nets, self.context, X, slots)
+        return self._combine(self._in_label_units(members, bars))[0]
 
     def stream(self) -> LSTMStream:
         """A running forecast; equal to `predict` to 1e-6 on every closed bar."""
@@ -108,14 +118,16 @@ class LSTMForecaster(DescribedModel):
         return rows, self.scaler.transform(X[rows]), bars.open_time[rows] // self.step_ns
 
     def _in_label_units(self, members: NDArray[np.float32], bars: Bars) -> NDArray[np.float64]:
-        """What the nets said at the last N of the bars, (M, N), as scaled returns."""
+        """What the nets said at the last N of the bars, (M, N) or (M, N, 3), in units of the label."""
         label, said = self.manifest.label, members.astype(np.float64)
-        if label.kind == "scaled_return":
-            return said
-        return in_label_units(label.offset + label.scale * said, bars, label.horizon, label.kind)
+        if label.kind in ("log_return", "next_close"):
+            return in_label_units(label.offset + label.scale * said, bars, label.horizon, label.kind)
+        return said
 
     def _point(self, members: NDArray[np.float64]) -> ForecastPoint:
-        """`_combine` for one bar (M,), without its overhead."""
+        """`_combine` for one bar (M,) or (M, 3), without its overhead."""
+        if self.manifest.label.kind == "three_classes":
+            return ForecastPoint(*(float(column[0]) for column in self._combine(members[:, None])))
         values = [float(value) for value in members]
         mean = math.fsum(values) / len(values)
         spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
@@ -127,7 +139,15 @@ class LSTMForecaster(DescribedModel):
         return int(bars.open_time[self.memory - 1]) // self.step_ns if len(bars) >= self.memory else None
 
     def _combine(self, members: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        """(M, T) -> mean, probability of a positive label, standard deviation over members: (T,) each."""
+        """(M, T) -> mean, probability of a positive label, standard deviation over members: (T,) each.
+
+        Of classes, (M, T, 3), the forecast is how much more probable up is than down.
+        """
+        label = self.manifest.label
+        if label.kind == "three_classes":
+            chances = probabilities(members, label.class_weights)
+            said = chances[..., 2] - chances[..., 0]
+            return said.mean(axis=0), chances[..., 2].mean(axis=0), said.std(axis=0)
         mean = members.mean(axis=0)
         z = torch.from_numpy(mean / self.manifest.validation.residual_std)
         with one_thread():
@@ -225,7 +245,7 @@ class _Sequences:
         return cls(model, begun, starts, [len(slots) - first for first in firsts], np.concatenate(states, axis=3))
 
     def advance(self, x: NDArray[np.float32], slot: int) -> tuple[_Sequences, NDArray[np.float32]]:
-        """One bar on: features (F,) at `slot` -> the sequences after it, forecasts of the nets (M,)."""
+        """One bar on: features (F,) at `slot` -> the sequences after it, what the nets say: (M,) or (M, K)."""
         model = self.model
         begun = slot if self.begun is None else self.begun
         alive = model.context.alive(slot)
@@ -241,7 +261,7 @@ class _Sequences:
         seen = [n + 1 for n in self.seen[dropped:]] + [1] * len(fresh)
         forecasts, state = model.step.advance(x, state)
         is_whole = bool(starts) and starts[0] == alive[0] and 2 * seen[0] >= model.context.length
-        first = forecasts[:, 0] if is_whole else np.full(len(model.nets), np.nan, dtype=x.dtype)
+        first = forecasts[:, 0] if is_whole else np.full((len(model.nets), *model._tail), np.nan, dtype=x.dtype)
         return _Sequences(model, begun, starts, seen, state), first
 
 

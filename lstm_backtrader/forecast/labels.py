@@ -1,39 +1,190 @@
-"""Labels: what the network learns to forecast, known only `horizon` bars later."""
+"""Labels: what the network learns to forecast, known only `horizon` bars later.
+
+A label of your own is a function under `label`; `LabelSpec` names one with its parameters.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars, bar_seconds
+from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.features import volatility
+from lstm_backtrader.forecast.function_code import function_code
+from lstm_backtrader.forecast.named import Params, check_name, complete, parse, show
+
+Floats = NDArray[np.float64]
 
 LABEL_CLIP = 5.0
+_FUNDING_S = 8 * 3600  # what funding is quoted for, whatever the venue's own interval
+_BPS = 1e-4
 
 
-def scaled_return(bars: Bars, horizon: int) -> NDArray[np.float64]:
-    """(T,) log return from the next open to the close `horizon` bars on, in units of its volatility.
+@dataclass(frozen=True)
+class LabelFunction:
+    """A registered label: the function, how many bars ahead it looks, and whether it says -1, 0 or 1."""
 
-    y[t] = log(close[t + k] / open[t + 1]) / (sigma[t] sqrt(k)), clipped to +-5: what a position gets that is
-    entered on the forecast of bar t. NaN where sigma is unknown, where the future has not happened yet, and
-    where one of the k bars is missing.
+    function: Callable[..., Floats]
+    horizon: Callable[..., int]
+    is_class: bool = False
+
+    @property
+    def description(self) -> str:
+        """First line of the function's docstring."""
+        return (self.function.__doc__ or "").strip().partition("\n")[0]
+
+
+LABELS: dict[str, LabelFunction] = {}
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """A label by name with its parameters, defaults included."""
+
+    name: str
+    params: Params = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name("label", self.name, LABELS)
+        object.__setattr__(self, "params", complete("label", self.name, self.params, LABELS[self.name].horizon))
+        if self.horizon < 1:
+            raise ConfigError(f"label '{self}' looks {self.horizon} bars ahead. Give one that looks 1 or more.")
+
+    @classmethod
+    def parse(cls, text: str, horizon: int) -> LabelSpec:
+        """From text, ``three_classes:fee_bps=4``; `horizon` is its parameter of that name, if it has one and the
+        text does not say it. Raises `ConfigError`.
+        """
+        name, params = parse(text)
+        check_name("label", name, LABELS)
+        if "horizon" in _parameters(name):
+            params.setdefault("horizon", horizon)
+        return cls(name, params)
+
+    def __str__(self) -> str:
+        return show(self.name, self.params)
+
+    @cached_property
+    def horizon(self) -> int:
+        """Bars ahead it looks."""
+        return LABELS[self.name].horizon(**self.params)
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it says -1, 0 or 1 (down, neither, up) instead of a quantity."""
+        return LABELS[self.name].is_class
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a user's, and none of ours."""
+        return not LABELS[self.name].function.__module__.startswith("lstm_backtrader.")
+
+    def code(self) -> bytes:
+        """The compiled function, so that what was trained with another version of it is told apart."""
+        return function_code(LABELS[self.name].function)
+
+    def compute(self, bars: Bars) -> Floats:
+        """(T,), NaN where unknown: in any case in the last `horizon` rows. Raises `DataError` for anything else."""
+        y = np.asarray(LABELS[self.name].function(bars, **self.params), dtype=np.float64)
+        if y.shape != (len(bars),):
+            raise DataError(
+                f"label '{self}' gave an array of shape {y.shape} for {len(bars)} bars. Give one a bar."
+            )
+        y = np.where(np.arange(len(bars)) < len(bars) - self.horizon, y, np.nan)
+        if self.is_class and not np.isin(y[~np.isnan(y)], (-1, 0, 1)).all():
+            raise DataError(
+                f"label '{self}' has classes and said other than -1, 0 or 1. Say NaN where it is unknown."
+            )
+        return y
+
+
+def label(
+    horizon: Callable[..., int], is_class: bool = False
+) -> Callable[[Callable[..., Floats]], Callable[..., Floats]]:
+    """Register a function `(bars, **params) -> (T,)` as a label; `horizon(**params)` gives the bars it looks ahead.
+
+    The parameters and their defaults are those of `horizon`; one that is called horizon is the `horizon` of the
+    training. The label of row t may read bars up to t + horizon and no later one: as many bars are kept between
+    train and validation, and without forecast after the training. `is_class`: it says -1, 0 or 1. A module that is
+    run again replaces its own; another's name is refused.
     """
+
+    def register(function: Callable[..., Floats]) -> Callable[..., Floats]:
+        name = function.__name__
+        if name in LABELS and LABELS[name].function.__module__ != function.__module__:
+            raise ConfigError(f"a label '{name}' exists already. Choose another name.")
+        LABELS[name] = LabelFunction(function, horizon, is_class)
+        return function
+
+    return register
+
+
+def _parameters(name: str) -> tuple[str, ...]:
+    return tuple(inspect.signature(LABELS[name].horizon).parameters)
+
+
+def _return_ahead(bars: Bars, horizon: int) -> Floats:
+    """(T,) log return from the open of the next bar to the close `horizon` bars on, whatever bars are missing."""
     out = np.full(len(bars), np.nan)
-    if len(bars) <= horizon:
-        return out
-    ahead = np.log(bars["close"][horizon:] / bars["open"][1 : len(bars) - horizon + 1])  # (T - k,)
-    step = bar_seconds(bars.open_time) * 1_000_000_000
-    elapsed = bars.open_time[horizon:] - bars.open_time[:-horizon]
-    scaled = ahead / (volatility(bars)[:-horizon] * np.sqrt(horizon))
-    out[:-horizon] = np.where(elapsed == horizon * step, np.clip(scaled, -LABEL_CLIP, LABEL_CLIP), np.nan)
+    if len(bars) > horizon:
+        out[:-horizon] = np.log(bars["close"][horizon:] / bars["open"][1 : len(bars) - horizon + 1])
     return out
 
 
-def in_label_units(
-    said: NDArray[np.float64], bars: Bars, horizon: int, kind: Literal["log_return", "next_close"]
-) -> NDArray[np.float64]:
+def _is_whole(bars: Bars, horizon: int) -> NDArray[np.bool_]:
+    """(T,) whether none of the next `horizon` bars is missing or yet to come."""
+    whole = np.zeros(len(bars), dtype=bool)
+    if len(bars) > horizon:
+        step = bar_seconds(bars.open_time) * 1_000_000_000
+        whole[:-horizon] = bars.open_time[horizon:] - bars.open_time[:-horizon] == horizon * step
+    return whole
+
+
+@label(horizon=lambda horizon=24: horizon)
+def scaled_return(bars: Bars, horizon: int) -> Floats:
+    """Log return from the next open to the close `horizon` bars on, in units of its volatility, clipped to +-5.
+
+    y[t] = log(close[t + k] / open[t + 1]) / (sigma[t] sqrt(k)): what a position gets that is entered on the
+    forecast of bar t. NaN where sigma is unknown, where the future has not happened yet, and where one of the k
+    bars is missing.
+    """
+    scaled = _return_ahead(bars, horizon) / (volatility(bars) * np.sqrt(horizon))
+    return np.where(_is_whole(bars, horizon), np.clip(scaled, -LABEL_CLIP, LABEL_CLIP), np.nan)
+
+
+def _classes_horizon(
+    horizon: int = 24, fee_bps: float = 5.0, slippage_bps: float = 1.0, funding_bps: float = 1.0
+) -> int:
+    for name, value in (("fee_bps", fee_bps), ("slippage_bps", slippage_bps), ("funding_bps", funding_bps)):
+        if value < 0:
+            raise ConfigError(f"label 'three_classes': {name} {value} is below 0. Costs are 0 or more.")
+    return horizon
+
+
+@label(horizon=_classes_horizon, is_class=True)
+def three_classes(bars: Bars, horizon: int, fee_bps: float, slippage_bps: float, funding_bps: float) -> Floats:
+    """1 or -1 where the return of `horizon` bars pays for a position that way and its costs, else 0.
+
+    The scaled return against a dead zone of round-trip cost over sigma sqrt(k), which is the return itself against
+    the cost: `fee_bps` and `slippage_bps` a side, in 0.01 %, and `funding_bps`, the size of the expected funding
+    in 8 hours. NaN where the scaled return is.
+    """
+    y = scaled_return(bars, horizon)
+    cost = 2 * (fee_bps + slippage_bps) * _BPS
+    if len(bars) > 1:
+        cost += funding_bps * _BPS * horizon * bar_seconds(bars.open_time) / _FUNDING_S
+    ahead = _return_ahead(bars, horizon)
+    return np.where(np.isnan(y), np.nan, np.sign(ahead) * (np.abs(ahead) > cost))
+
+
+def in_label_units(said: Floats, bars: Bars, horizon: int, kind: Literal["log_return", "next_close"]) -> Floats:
     """What M nets trained elsewhere said at the last N bars, log returns or closes, as scaled returns: (M, N).
 
     NaN where sigma is unknown (the first 168 bars), and where a forecast close is not above zero.

@@ -23,13 +23,14 @@ from pydantic import (
 from lstm_backtrader.errors import ConfigError, ModelError
 from lstm_backtrader.forecast.context import StridedContext
 from lstm_backtrader.forecast.dataset import SCALER_CLIP
-from lstm_backtrader.forecast.features import FeatureSpec
+from lstm_backtrader.forecast.features import FEATURES, FeatureSpec
 
 SCHEMA_VERSION = 1
 MANIFEST, WEIGHTS = "manifest.json", "model.safetensors"
 INPUTS_KEY = "inputs_sha256"  # in the metadata of the weights file
 
 Cell = Literal["lstm", "rnn"]
+Params = dict[str, int | float | str]
 _LONGEST_GUARD = timedelta(days=50 * 365)
 ManifestT = TypeVar("ManifestT", bound="AnyManifest")
 Moment = Annotated[AwareDatetime, Field(lt=datetime(2200, 1, 1, tzinfo=UTC))]  # nanoseconds end in 2262
@@ -63,10 +64,37 @@ class AnyManifest(Protocol):
 
 
 class FeatureEntry(Strict):
-    """A feature by name, in the order the network sees it."""
+    """A feature by name, in the order the network sees it.
+
+    `memory`: bars it reads. `module`: where it was registered, if it is none of ours.
+    """
 
     name: str
-    params: dict[str, int | str]
+    params: Params
+    memory: PositiveInt | None = None
+    module: str | None = None
+
+    @classmethod
+    def of(cls, spec: FeatureSpec) -> FeatureEntry:
+        """What is kept of a feature."""
+        module = FEATURES[spec.name].function.__module__
+        is_ours = module.startswith("lstm_backtrader.")
+        return cls(name=spec.name, params=dict(spec.params), memory=spec.memory, module=None if is_ours else module)
+
+    def spec(self) -> FeatureSpec:
+        """The feature, looked up by name. Raises `ConfigError` where it is not there or another one."""
+        if self.module is not None and self.name not in FEATURES:
+            raise ConfigError(
+                f"feature '{self.name}' is registered by the module '{self.module}', which is not imported. "
+                f"Import it before the model is loaded; the command line does by --feature-module FILE."
+            )
+        spec = FeatureSpec(self.name, self.params)
+        if self.memory not in (None, spec.memory):
+            raise ConfigError(
+                f"feature '{spec}' reads {spec.memory} bars, and read {self.memory} when the model was trained: it "
+                f"is another one. Use the version it was trained with, or train again."
+            )
+        return spec
 
 
 class ScalerEntry(Strict):
@@ -103,7 +131,28 @@ class NextClose(Strict):
     scale: PositiveFloat = 1.0
 
 
-Label = Annotated[ScaledReturn | LogReturn | NextClose, Field(discriminator="kind")]
+class OwnLabel(Strict):
+    """The net says a label of the user's own, less its `mean` on train and over its deviation there, `scale`."""
+
+    kind: Literal["own"] = "own"
+    name: str
+    params: Params
+    horizon: PositiveInt
+    mean: float
+    scale: PositiveFloat
+
+
+class ThreeClasses(Strict):
+    """The net says three classes, down, neither and up, trained with these weights to count as much."""
+
+    kind: Literal["three_classes"] = "three_classes"
+    name: str = "three_classes"
+    params: Params
+    horizon: PositiveInt
+    class_weights: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+
+
+Label = Annotated[ScaledReturn | LogReturn | NextClose | OwnLabel | ThreeClasses, Field(discriminator="kind")]
 
 
 class ValidationEntry(Strict):
@@ -122,6 +171,13 @@ class ValidationEntry(Strict):
     forecast_std: float | None
     best_steps: tuple[int, ...]
     half_width: float | None = Field(default=None, ge=0)
+
+
+class LedgerEntry(Strict):
+    """The training as the ledger of trials has it."""
+
+    key: str
+    trials: PositiveInt  # configurations tried on these data when it was recorded, this one included
 
 
 class Manifest(Strict):
@@ -155,6 +211,7 @@ class Manifest(Strict):
     data_sha256: str | None
     weights_sha256: str
     versions: dict[str, str]
+    ledger: LedgerEntry | None = None  # None: not trained by a command
 
     @model_validator(mode="after")
     def _check_guard(self) -> Self:
@@ -165,6 +222,11 @@ class Manifest(Strict):
     def manifests(self) -> tuple[Manifest, ...]:
         """Itself: a manifest of one model."""
         return (self,)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers a net says of each bar."""
+        return 3 if isinstance(self.label, ThreeClasses) else 1
 
     @property
     def precision(self) -> Literal["float32", "float64"]:
@@ -180,7 +242,8 @@ class Manifest(Strict):
             "expires",
         }  # or one edited date would switch the in-sample guard off
         kept = shape | guard | {"features", "scaler", "label"}
-        return hashlib.sha256(self.model_dump_json(include=kept).encode()).hexdigest()
+        told = {"features": {"__all__": {"memory", "module"}}}  # follow from name and parameters
+        return hashlib.sha256(self.model_dump_json(include=kept, exclude=told).encode()).hexdigest()
 
     def fingerprint(self) -> str:
         """SHA-256 of weights, inputs and feature code: two models that share it forecast the same."""
@@ -192,7 +255,7 @@ class Manifest(Strict):
 
     def specs(self) -> tuple[FeatureSpec, ...]:
         """The features, looked up by name."""
-        return tuple(FeatureSpec(entry.name, entry.params) for entry in self.features)
+        return tuple(entry.spec() for entry in self.features)
 
 
 def read_manifest(folder: Path) -> Manifest:

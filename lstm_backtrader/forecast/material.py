@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from lstm_backtrader.candles import Bars, bar_seconds, candles_sha256, check_clock, show_time
 from lstm_backtrader.errors import DataError
 from lstm_backtrader.forecast.dataset import Crops, Scaler, Split, purged_split
-from lstm_backtrader.forecast.features import FeatureSpec, default_features, make_features, volume_spikes
-from lstm_backtrader.forecast.labels import scaled_return
+from lstm_backtrader.forecast.features import FeatureSpec, make_features, volume_spikes
+from lstm_backtrader.forecast.manifest import Label
+from lstm_backtrader.forecast.targets import check_horizon, fit_target
 from lstm_backtrader.forecast.train_config import TrainConfig
 
 Relabel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -21,7 +22,7 @@ Relabel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Material:
-    """Rows ready for training (N of them): scaled features, demeaned labels, loss weights, slots."""
+    """Rows ready for training (N of them): scaled features, targets, loss weights, slots."""
 
     X: NDArray[np.float32]
     y: NDArray[np.float64]
@@ -32,7 +33,7 @@ class Material:
     crops: Crops  # of the train rows; all nets of an ensemble sample from them
     specs: tuple[FeatureSpec, ...]
     scaler: Scaler
-    label_mean: float
+    label: Label
     fill_rate: float
     step_s: int  # bar length
     data_sha256: str
@@ -49,12 +50,15 @@ def prepare(candles: pd.DataFrame, config: TrainConfig, relabel: Relabel | None 
     clock.
     """
     bars = Bars.of(candles)
-    specs = default_features(config.events)
+    specs = config.feature_specs()
     step_s = bar_seconds(bars.open_time)
     check_clock(bars.open_time, step_s)
     X = make_features(bars, specs)
     rows = np.flatnonzero(np.isfinite(X).all(axis=1))
-    y = scaled_return(bars, config.horizon)
+    label_spec = config.label_spec()
+    y = label_spec.compute(bars)
+    if label_spec.is_own:
+        check_horizon(label_spec, bars, y)
     if relabel is not None:
         y = relabel(y)
     labelled = rows[np.isfinite(y[rows])]
@@ -80,9 +84,9 @@ def prepare(candles: pd.DataFrame, config: TrainConfig, relabel: Relabel | None 
             f"train bar. Give more data, or a smaller embargo."
         )
     scaler = Scaler.fit(X[in_train])
-    label_mean = float(np.nanmean(y[in_train]))
+    label, y = fit_target(label_spec, y, y[in_train])
     is_event = volume_spikes(bars)[rows]
-    X, y, slots = scaler.transform(X[rows]), y[rows] - label_mean, slots[rows]
+    X, y, slots = scaler.transform(X[rows]), y[rows], slots[rows]
     weight = (1.0 + config.event_weight * _recent(is_event, config.horizon)).astype(np.float64)
     train = _rows(slots, int(slots[0]), split.train_end)
     return Material(
@@ -95,7 +99,7 @@ def prepare(candles: pd.DataFrame, config: TrainConfig, relabel: Relabel | None 
         crops=Crops(context, X[train], y[train], weight[train], slots[train]),
         specs=specs,
         scaler=scaler,
-        label_mean=label_mean,
+        label=label,
         fill_rate=fill_rate,
         step_s=step_s,
         data_sha256=candles_sha256(candles),

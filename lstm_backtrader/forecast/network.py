@@ -90,7 +90,7 @@ class _Head(_Unset, nn.Linear):
 
 
 class RecurrentNet(nn.Module):
-    """x (B, W, F) -> forecast (B, W), one for each bar, from the bars up to it.
+    """x (B, W, F) -> forecast (B, W), or (B, W, K) of K `outputs`, one for each bar, from the bars up to it.
 
     `memory` is the number of bars the cell must be able to carry: the gates of an LSTM start with time constants
     spread from 1 to `memory` bars (chrono initialisation, Tallec & Ollivier, ICLR 2018). The `rnn` cell has
@@ -106,11 +106,12 @@ class RecurrentNet(nn.Module):
         dropout: float = 0.0,
         memory: int = 480,
         generator: torch.Generator | None = None,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         kind = _Lstm if cell == "lstm" else _Rnn
         self.cell = kind(n_features, hidden, layers, batch_first=True)
-        self.head = _Head(hidden, 1)
+        self.head = _Head(hidden, outputs)
         self.dropout = dropout
         self.generator = generator
         with one_thread():
@@ -136,7 +137,7 @@ class RecurrentNet(nn.Module):
             self.head.bias.zero_()
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """(B, W, F), state of the cell -> forecast (B, W), state after the last bar."""
+        """(B, W, F), state of the cell -> forecast (B, W) or (B, W, K), state after the last bar."""
         if isinstance(self.cell, nn.LSTM):
             hidden, after = self.cell(x, state)  # (B, W, F) -> (B, W, H)
         else:
@@ -145,4 +146,4 @@ class RecurrentNet(nn.Module):
         if self.training and self.dropout:
             keep = torch.rand(hidden.shape, generator=self.generator) >= self.dropout  # the same on every device
             hidden = hidden * keep.to(hidden.device) / (1 - self.dropout)
-        return self.head(hidden).squeeze(-1), after  # (B, W, H) -> (B, W)
+        return self.head(hidden).squeeze(-1), after  # (B, W, H) -> (B, W) or (B, W, K)

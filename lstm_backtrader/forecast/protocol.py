@@ -19,7 +19,8 @@ class ForecastPoint(NamedTuple):
     """The forecast known at the close of one bar; NaN where there is none.
 
     `forecast`: expected return over the horizon in units of its volatility. `prob_up`: probability in [0, 1]
-    that it is positive. `spread`: standard deviation over the ensemble, in units of `forecast`.
+    that it is positive. `spread`: standard deviation over the ensemble, in units of `forecast`. A model of three
+    classes says p(up) - p(down) and p(up), a rise that pays for its costs.
     """
 
     forecast: float

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from lstm_backtrader.forecast.description import DescribedModel
-from lstm_backtrader.forecast.manifest import Manifest, Moment, Strict, parse_manifest, read_json
+from lstm_backtrader.forecast.manifest import LedgerEntry, Manifest, Moment, Strict, parse_manifest, read_json
 
 
 class ScheduledModel(Strict):
@@ -43,6 +43,7 @@ class ScheduleManifest(Strict):
     data_sha256: str
     weights_sha256: str
     versions: dict[str, str]
+    ledger: LedgerEntry | None = None
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

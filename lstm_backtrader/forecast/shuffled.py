@@ -13,7 +13,6 @@ from lstm_backtrader.forecast.audit import Floats
 from lstm_backtrader.forecast.audit_subjects import chance_limit, judge, shuffled_labels
 from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.findings import AuditReport
-from lstm_backtrader.forecast.labels import scaled_return
 from lstm_backtrader.forecast.manifest import Manifest
 from lstm_backtrader.forecast.train_config import TrainConfig
 from lstm_backtrader.forecast.training import train
@@ -47,7 +46,7 @@ def audit_training(model: DescribedModel, candles: pd.DataFrame, draws: int = 3,
         validations.append((found.ic or 0.0, found.bars))
         return net.predict(candles)["forecast"].to_numpy(np.float64)
 
-    labels = scaled_return(Bars.of(candles), config.horizon)
+    labels = config.label_spec().compute(Bars.of(candles))
     on_unseen = shuffled_labels(pipeline, labels, unseen, horizon=config.horizon, draws=draws, seed=seed)
     rows = validations[0][1]
     # shuffled labels do not overlap, but the best of the steps is chosen by them: the wider limit allows for it
@@ -64,6 +63,5 @@ def config_of(manifest: Manifest) -> TrainConfig:
             "the model was not trained by this version of `lbt train`, so its training cannot be repeated with "
             "shuffled labels. Leave --shuffled-labels out."
         )
-    events = manifest.training.get("events") or []
-    told = {**manifest.training, "events": tuple(events) if isinstance(events, list) else ()}
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in manifest.training.items()}
     return replace(TrainConfig(**told), seeds=1)  # type: ignore[arg-type]  # checked by TrainConfig itself

@@ -34,8 +34,8 @@ class EnsembleStep:
         self.is_lstm = cell == "lstm"
         self.hidden = nets[0]["head.weight"].shape[1]
         self.layers = [self._layer(nets, layer) for layer in range(layers)]
-        self.head = np.stack([net["head.weight"].T for net in nets])  # (M, H, 1)
-        self.head_bias = np.stack([net["head.bias"] for net in nets])[:, :, None]  # (M, 1, 1)
+        self.head = np.stack([net["head.weight"].T for net in nets])  # (M, H, K)
+        self.head_bias = np.stack([net["head.bias"] for net in nets])[:, None]  # (M, 1, K)
 
     def _layer(self, nets: Sequence[Mapping[str, Floats]], layer: int) -> _Layer:
         of_input = np.stack([net[f"cell.weight_ih_l{layer}"].T for net in nets])
@@ -54,7 +54,7 @@ class EnsembleStep:
         return np.zeros((parts, len(self.layers), len(self.head), 0, self.hidden), self.head.dtype)
 
     def advance(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
-        """Features (F,) and the state before -> forecasts (M, n) and the state after."""
+        """Features (F,), state before -> what the nets say, (M, n) or of K outputs (M, n, K), state after."""
         after = np.empty_like(state)
         inputs = x[None, None]  # (1, 1, F), then (M, n, H)
         for number, layer in enumerate(self.layers):
@@ -66,4 +66,5 @@ class EnsembleStep:
                 after[1, number] = cell
                 gates = opened[..., 3 * H :] * np.tanh(cell)
             after[0, number] = inputs = gates
-        return (inputs @ self.head + self.head_bias)[..., 0], after  # (M, n, H) -> (M, n)
+        said = inputs @ self.head + self.head_bias  # (M, n, H) -> (M, n, K)
+        return (said[..., 0] if said.shape[-1] == 1 else said), after

@@ -29,13 +29,14 @@ def strided_forecast(
     threads: int | None = None,
     device: str = "cpu",
 ) -> NDArray[np.float32]:
-    """Forecasts of M nets for N rows: scaled features (N, F) at increasing slots (N,) -> (M, N).
+    """Forecasts of M nets for N rows: scaled features (N, F) at increasing slots (N,) -> (M, N), or (M, N, K).
 
     NaN where the row's sequence starts before slot `begun` (None: the first of `slots`), or fewer than L/2 of its
     bars are there. `threads`: Python threads, each with one torch thread; None takes one a core. `device`: where
     the nets are.
     """
-    out = np.full((len(nets), len(X)), np.nan, dtype=X.dtype)
+    outputs = nets[0].head.out_features
+    out = np.full((len(nets), len(X), *(() if outputs == 1 else (outputs,))), np.nan, dtype=X.dtype)
     if len(slots) == 0:
         return out
     plan = sequences(context, slots, int(slots[0]) if begun is None else begun)
@@ -47,7 +48,7 @@ def strided_forecast(
             x = torch.from_numpy(crops[plan.first[chunk]]).to(device)  # (B, W, F)
             rows = plan.rows(chunk)
             for member, net in enumerate(nets):
-                y, _ = net(x)  # (B, W, F) -> (B, W)
+                y, _ = net(x)  # (B, W, F) -> (B, W) or (B, W, K)
                 out[member, rows] = y.cpu().numpy()[plan.of_row[rows] - chunk.start, plan.step[rows]]
 
     with one_thread(), whole_float32(device):

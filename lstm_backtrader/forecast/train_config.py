@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.context import StridedContext
+from lstm_backtrader.forecast.features import DEFAULT, FeatureSpec, parse_features
+from lstm_backtrader.forecast.labels import LabelSpec
 from lstm_backtrader.forecast.manifest import Cell
 
 EVALUATIONS = 20  # of the validation loss, evenly over the steps
@@ -16,6 +18,8 @@ class TrainConfig:
     """How to train; every default is what `lbt train` uses."""
 
     horizon: int = 24  # k, bars the label looks ahead
+    label: str = "scaled_return"  # or three_classes, or one of your own, with parameters: "three_classes:fee_bps=4"
+    features: tuple[str, ...] = (DEFAULT,)  # say ("default", "rsi:span=14", "macd")
     context: int = 384  # L, bars every forecast has seen
     stride: int | None = None  # S, bars between two fresh starts; None: L / 4
     hidden: int = 16  # H
@@ -44,6 +48,20 @@ class TrainConfig:
         if self.cell not in ("lstm", "rnn"):
             raise ConfigError(f"cell '{self.cell}' is unknown. Use 'lstm', or 'rnn' for comparison.")
         self.strided_context()
+        self.feature_specs()
+        ahead = self.label_spec().horizon
+        if ahead != self.horizon:
+            raise ConfigError(
+                f"label '{self.label}' looks {ahead} bars ahead, horizon is {self.horizon}. Set horizon to {ahead}."
+            )
+
+    def feature_specs(self) -> tuple[FeatureSpec, ...]:
+        """What the net sees, in its order; the event columns come last."""
+        return parse_features(self.features, self.events)
+
+    def label_spec(self) -> LabelSpec:
+        """What the net learns to forecast."""
+        return LabelSpec.parse(self.label, self.horizon)
 
     def strided_context(self) -> StridedContext:
         """Context and stride together, checked."""

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 import lstm_backtrader
 from lstm_backtrader.errors import DataError
@@ -26,13 +25,16 @@ from lstm_backtrader.forecast.history import HistoryRow, finite
 from lstm_backtrader.forecast.inference import Device, LSTMForecaster, find_device
 from lstm_backtrader.forecast.manifest import (
     FeatureEntry,
+    Label,
     Manifest,
     ScaledReturn,
     ScalerEntry,
+    ThreeClasses,
     ValidationEntry,
 )
 from lstm_backtrader.forecast.material import Material, Relabel, prepare
 from lstm_backtrader.forecast.network import RecurrentNet, one_thread, repeatable
+from lstm_backtrader.forecast.objective import Objective, objective_of
 from lstm_backtrader.forecast.quality import correlation, seam
 from lstm_backtrader.forecast.strided import strided_forecast
 from lstm_backtrader.forecast.train_config import EVALUATIONS, TrainConfig
@@ -87,7 +89,7 @@ def fit_net(
     material: Material, config: TrainConfig, seed: int, device: str = "cpu", progress: Progress | None = None
 ) -> FittedNet:
     """One net of the ensemble; it depends on its seed alone, not on its fellows or on threads."""
-    context, crops = config.strided_context(), material.crops
+    context, crops, objective = config.strided_context(), material.crops, objective_of(material.label)
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     net = RecurrentNet(
@@ -98,6 +100,7 @@ def fit_net(
         config.dropout,
         context.span + 1,
         generator,
+        objective.outputs,
     ).to(device)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -111,8 +114,8 @@ def fit_net(
         for step in range(1, config.steps + 1):
             x, y, weight = (torch.from_numpy(part).to(device) for part in crops.sample(rng, config.batch))
             net.train()
-            out, _ = net(x)  # (B, W, F) -> (B, W)
-            losses = functional.huber_loss(out, y, reduction="none")
+            out, _ = net(x)  # (B, W, F) -> (B, W) or (B, W, K)
+            losses = objective.losses(out, y)
             loss = (losses * weight).sum() / weight.sum().clamp(min=1)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -122,7 +125,7 @@ def fit_net(
             schedule.step()
             losses_since.append(loss.item())
             if step % every == 0 or step == config.steps:
-                val_loss = _validation_loss(material, context, net.eval(), device)
+                val_loss = _validation_loss(material, context, objective, net.eval(), device)
                 is_best = val_loss < best_loss
                 train_loss, losses_since = float(np.mean(losses_since)), []
                 history.append(HistoryRow(seed, step, rate, finite(train_loss), finite(val_loss), is_best))
@@ -158,9 +161,9 @@ def assemble(
         layers=config.layers,
         context=config.strided_context().length,
         stride=config.strided_context().stride,
-        features=tuple(FeatureEntry(name=spec.name, params=dict(spec.params)) for spec in material.specs),
+        features=tuple(FeatureEntry.of(spec) for spec in material.specs),
         scaler=ScalerEntry(mean=material.scaler.mean, scale=material.scaler.scale),
-        label=ScaledReturn(horizon=config.horizon, mean=material.label_mean),
+        label=material.label,
         timeframe_s=step_s,
         train_from=_time(slots[0], step_s),
         train_until=_time(labelled[labelled < split.train_end][-1], step_s),
@@ -185,7 +188,7 @@ def assemble(
 
 def training_entry(config: TrainConfig) -> dict[str, int | float | str | bool | list[str] | None]:
     """The config as the manifest keeps it."""
-    return {**asdict(config), "events": list(config.events)}
+    return {**asdict(config), "events": list(config.events), "features": list(config.features)}
 
 
 def versions() -> dict[str, str]:
@@ -210,34 +213,34 @@ def warn_of_seam(measured: float | None, config: TrainConfig) -> None:
 
 
 def _validation_forecast(
-    material: Material, context: StridedContext, nets: list[RecurrentNet], device: str = "cpu"
+    material: Material,
+    context: StridedContext,
+    objective: Objective,
+    nets: list[RecurrentNet],
+    device: str = "cpu",
 ) -> tuple[NDArray[np.float64], slice]:
-    """Ensemble mean on the validation rows (their context reaches back into train), and those rows."""
+    """What the ensemble says of the validation rows (their context reaches back into train), and those rows."""
     split = material.split
     rows = material.rows(split.val_begin, split.val_end)
     seen = material.rows(split.val_begin - context.span - context.stride, split.val_end)
     members = strided_forecast(nets, context, material.X[seen], material.slots[seen], device=device)
-    return members.mean(axis=0, dtype=np.float64)[rows.start - seen.start :], rows
+    return objective.together(members)[rows.start - seen.start :], rows
 
 
-def _validation_loss(material: Material, context: StridedContext, net: RecurrentNet, device: str) -> float:
-    forecast, rows = _validation_forecast(material, context, [net], device)
-    return _huber(forecast, material.y[rows], material.weight[rows])
-
-
-def _huber(forecast: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
-    known = np.isfinite(forecast) & np.isfinite(y)
-    error = np.abs(forecast[known] - y[known])
-    losses = np.where(error <= 1, 0.5 * error**2, error - 0.5)
-    return float((losses * weight[known]).sum() / max(weight[known].sum(), 1.0))
+def _validation_loss(
+    material: Material, context: StridedContext, objective: Objective, net: RecurrentNet, device: str
+) -> float:
+    said, rows = _validation_forecast(material, context, objective, [net], device)
+    return objective.error(said, material.y[rows], material.weight[rows])
 
 
 def _validate(
     material: Material, config: TrainConfig, nets: list[RecurrentNet], best_steps: tuple[int, ...]
 ) -> ValidationEntry:
     """The ensemble's figures on validation."""
-    context = config.strided_context()
-    forecast, rows = _validation_forecast(material, context, nets)
+    context, objective = config.strided_context(), objective_of(material.label)
+    said, rows = _validation_forecast(material, context, objective, nets)
+    forecast = objective.forecast(said)
     y, is_event, slots = material.y[rows], material.is_event[rows], material.slots[rows]
     known = np.isfinite(forecast) & np.isfinite(y)
     if known.sum() < 2:
@@ -245,10 +248,10 @@ def _validate(
             f"validation holds {int(known.sum())} bars with forecast and label; at least 2 are needed. "
             f"Give more data, or a larger val_fraction."
         )
-    errors = y[known] + material.label_mean - forecast[known]  # of the label as it is, not demeaned
+    errors = _errors(material.label, y[known], forecast[known])
     return ValidationEntry(
         bars=int(known.sum()),
-        loss=_huber(forecast, y, material.weight[rows]),
+        loss=objective.error(said, y, material.weight[rows]),
         ic=correlation(forecast, y),
         event_ic=correlation(forecast[is_event], y[is_event]),
         seam=seam(context, forecast, slots),
@@ -257,6 +260,13 @@ def _validate(
         best_steps=best_steps,
         half_width=half_width(errors) if len(errors) >= FEWEST_ERRORS else None,
     )
+
+
+def _errors(label: Label, y: NDArray[np.float64], forecast: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the label was beyond its forecast, not demeaned; a class is no quantity and has none."""
+    if isinstance(label, ThreeClasses):
+        return np.empty(0)
+    return y + (label.mean if isinstance(label, ScaledReturn) else 0.0) - forecast
 
 
 def _time(slot: int, step_s: int) -> datetime:

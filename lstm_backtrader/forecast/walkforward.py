@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,6 @@ from joblib import Parallel, delayed
 from lstm_backtrader.candles import candles_sha256
 from lstm_backtrader.errors import ConfigError, DataError, ModelError
 from lstm_backtrader.forecast.artefact import load_artefact
-from lstm_backtrader.forecast.features import default_features
 from lstm_backtrader.forecast.folds import Fold, WalkForwardConfig, between, plan_folds
 from lstm_backtrader.forecast.history import read_history
 from lstm_backtrader.forecast.inference import Device, LSTMForecaster, find_device
@@ -94,6 +94,7 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
     total = len(trainings) * config.seeds * config.steps
     is_over = Event()
     running: list[int] = []
+    failures: list[BaseException | None] = []
 
     def check() -> None:
         if is_over.is_set():
@@ -115,12 +116,15 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
         finally:
             running.remove(seed)
             if not is_done:
+                failures.append(sys.exception())
                 is_over.set()
 
     tasks = (delayed(fit)(number, seed) for number in range(len(trainings)) for seed in config.all_seeds)
     try:
         with one_thread():
             Parallel(n_jobs=jobs, require="sharedmem")(tasks)
+    except _StoppedError:  # joblib raises whichever it sees first; what stopped the others came before them
+        raise failures[0] or _StoppedError from None
     finally:
         is_over.set()  # after Ctrl-C, as after an error, the threads end at their next evaluation
         while running:  # a thread that computes while Python shuts down takes the process down with it
@@ -189,8 +193,9 @@ class _Training:
             "versions": versions(),
         }
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-        for spec in default_features(self.config.events):
-            digest.update(repr((spec.name, sorted(spec.params.items()))).encode() + spec.code())
+        for spec in self.config.feature_specs():
+            digest.update(str(spec).encode() + spec.code())
+        digest.update(self.config.label_spec().code())
         return digest.hexdigest()
 
     def _find(self) -> LSTMForecaster | None:

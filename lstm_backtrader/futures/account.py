@@ -1,24 +1,15 @@
-"""The futures account: cash, legs, what a fill does to them, and which orders it bears."""
+"""The futures account: cash, legs, and what both are worth."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
-from copy import copy
 from typing import Any, Literal, get_args
 
-import backtrader as bt
-
 from lstm_backtrader.errors import ConfigError
-from lstm_backtrader.futures import rules
-from lstm_backtrader.futures.commission import ProfitOfFills
 from lstm_backtrader.futures.ledger import CashEvent, Ledger
-from lstm_backtrader.futures.leg import ROUNDING, Leg
+from lstm_backtrader.futures.leg import Leg
 from lstm_backtrader.futures.terms import ContractTerms, Feed
 
-logger = logging.getLogger(__name__)
-
-Order = bt.Order
 MarginMode = Literal["isolated", "cross"]
 
 
@@ -165,114 +156,7 @@ class FuturesAccount(ContractTerms):
     def set_fund_history(self, fund: Any) -> None:
         raise ConfigError("a futures account keeps its own equity; add_fund_history needs Backtrader's broker.")
 
-    # ---- may an order be submitted
-
-    def buy(self, owner: Any, data: Feed, size: float, *args: Any, **options: Any) -> Any:
-        """As Backtrader's; the size is cut to a multiple of the contract's lot."""
-        return super().buy(owner, data, self._in_lots(data, size, options), *args, **options)
-
-    def sell(self, owner: Any, data: Feed, size: float, *args: Any, **options: Any) -> Any:
-        """As Backtrader's; the size is cut to a multiple of the contract's lot."""
-        return super().sell(owner, data, self._in_lots(data, size, options), *args, **options)
-
-    def _in_lots(self, data: Feed, size: float, options: dict[str, Any]) -> float:
-        """What a venue's client would send: whole lots, except to close a position that is none.
-
-        A size below one lot is left as it is, to be rejected with its reason.
-        """
-        held = self._legs.get(data, {}).get(options.get("tradeid", 0))
-        if held is not None and abs(abs(held.size) - size) <= ROUNDING * size:
-            return size
-        return rules.round_to_lot(size, self.contract(data).lot) or size
-
-    def check_submitted(self) -> None:
-        """Accept orders that reduce a position always, orders that open one if the free cash bears margin and fee.
-
-        Market orders of a batch are tried one after the other, as they will fill. Resting orders are each tried
-        alone, since of a stop and a limit only one may fill; children of a bracket wait for their parent.
-        """
-        cash = self._free_now()
-        trial: dict[tuple[Feed, int], Leg] = {}
-        while self.submitted:
-            order = self.submitted.popleft()
-            if self._take_children(order) is None:
-                continue
-            if order.parent is not None:
-                self.submit_accept(order)
-                continue
-            key = (order.data, order.tradeid)
-            leg, cash_after, opened = self._try_on(order, trial.get(key) or self._leg(order), cash)
-            refusal = self._refusal(order, leg, opened) if opened else ""
-            if refusal:
-                logger.warning("order of %s at %s rejected: %s", order.size, order.created.price, refusal)
-                order.addinfo(refusal=refusal)
-                order.reject()
-                self._drop(order)
-            elif opened and cash_after < 0.0:
-                order.margin()
-                self._drop(order)
-            else:
-                if order.exectype in (Order.Market, Order.Close):
-                    trial[key], cash = leg, cash_after
-                self.submit_accept(order)
-
-    def _try_on(self, order: Any, leg: Leg, cash: float) -> tuple[Leg, float, float]:
-        """`order` filled at the price it was made at: (leg after, free cash after, part that opens)."""
-        at_open = self.p.coo and order.exectype == Order.Market
-        price = order.data.open[0] if at_open else order.created.price
-        info = self.getcommissioninfo(order.data)
-        leg = copy(leg)
-        closed, opened = leg.split(order.executed.remsize)
-        if order.info.get("reduce_only"):
-            opened = 0.0
-        if closed:
-            closing_price = leg.bounded_price(price, self._behind(order.data, order.tradeid, leg))
-            gained = rules.profit(-closed, leg.entry, closing_price, leg.contract.is_inverse)
-            fee = info.getcommission(closed, closing_price)
-            if self._is_cross:  # of what is held, the free balance has the profit at the last close already
-                is_held = order.tradeid in self._legs.get(order.data, {})
-                last = self._price(order.data) if is_held else leg.entry
-                seen = rules.profit(-closed, leg.entry, last, leg.contract.is_inverse)
-                cash += leg.reduce(closed) + gained - seen - fee
-            else:
-                cash += max(0.0, leg.reduce(closed) + gained - fee)
-        if opened:
-            margin = info.getoperationcost(opened, price)
-            cash -= margin + info.getcommission(opened, price)
-            leg.increase(opened, price, margin)
-        return leg, cash, opened
-
-    def _refusal(self, order: Any, leg: Leg, opened: float) -> str:
-        """Why the venue would not take an order that makes `leg` of a position; empty where it would."""
-        contract, price = leg.contract, order.created.price
-        size = order.size
-        if abs(rules.round_to_lot(size, contract.lot) - size) > ROUNDING * abs(size):
-            return f"size {size:g} is below or between steps of the lot {contract.lot:g}. Use a multiple of it."
-        if abs(opened) < contract.min_size:
-            return f"size {abs(opened):g} is below the smallest order of {contract.min_size:g}. Trade more, or not."
-        if rules.notional(opened, price, contract.is_inverse) < contract.min_notional:
-            return (
-                f"its notional is below min_notional {contract.min_notional:g} {contract.settlement}. "
-                "Trade more, or not."
-            )
-        others = [other for _, tradeid, other in self.legs(order.data) if tradeid != order.tradeid]
-        held = leg.notional(price) + sum(other.notional(price) for other in others if other.side == leg.side)
-        leverage = self.leverage(order.data)
-        cap = contract.max_notional(leverage)
-        if held <= cap * (1.0 + ROUNDING):
-            return ""
-        limit = f"a notional of {held:,.2f} {contract.settlement} is above the {cap:,.2f} of {contract.symbol}"
-        if contract.is_partial and cap == contract.notional_cap:
-            return f"{limit} that is known here. Load the venue's tiers with Contract.from_ccxt(market, tiers)."
-        return f"{limit} at leverage {leverage:g}. Trade less, or at less leverage."
-
-    def _drop(self, order: Any) -> None:
-        """Tell of an order that ended without a fill, and end those that hang on it."""
-        self.notify(order)
-        self._ococheck(order)
-        self._bracketize(order, cancel=True)
-
-    # ---- what a fill does
+    # ---- what stands behind a position
 
     def _leg(self, order: Any) -> Leg:
         """The leg an order is about; a flat one where nothing is held."""
@@ -308,156 +192,8 @@ class FuturesAccount(ContractTerms):
         """The mark price of this moment; `side` of the position that asks for it."""
         return self._price(data)
 
-    def _execute(
-        self,
-        order: Any,
-        ago: int | None = None,
-        price: float | None = None,
-        cash: float | None = None,
-        position: Any = None,
-        dtcoc: float | None = None,
-    ) -> None:
-        """Fill `order` at `price`: close what it closes, then open the rest if the free cash bears it."""
-        if price is None:  # slippage left no price inside the bar
-            return
-        size = order.executed.remsize
-        if self.p.filler is not None and not order.info.get("liquidation"):
-            size = self.p.filler(order, price, ago) * (1 if order.isbuy() else -1)
-        if not size:  # the filler found no volume
-            return
-        leg = self._leg(order)
-        closed, opened = leg.split(size)
-        is_reduce_only = bool(order.info.get("reduce_only"))
-        if is_reduce_only:
-            opened = 0.0
-            if not closed:
-                order.cancel()
-                self._drop(order)
-                return
-
-        dt = dtcoc or order.data.datetime[ago or 0]
-        closing_price = price
-        if closed and not order.info.get("liquidation"):
-            closing_price = leg.bounded_price(price, self._behind(order.data, order.tradeid, leg))
-        if closed and opened and closing_price != price:  # two prices are two fills
-            filled = self._fill(order, leg, closed, 0.0, closing_price, dt)
-            filled += self._fill(order, leg, 0.0, opened, price, dt)
-        else:
-            filled = self._fill(order, leg, closed, opened, closing_price, dt)
-        if abs(order.executed.remsize) <= ROUNDING * abs(size):
-            order.executed.remsize = 0.0
-            order.completed()
-        if filled:
-            self.notify(order)
-            self._ococheck(order)
-        if filled != closed + opened:
-            order.margin()
-            self._drop(order)
-        elif is_reduce_only and order.alive() and not leg.size:  # it was larger than the position
-            order.cancel()
-            self._drop(order)
-
-    def _fill(self, order: Any, leg: Leg, closed: float, opened: float, price: float, dt: float) -> float:
-        """Book both parts at `price` and record them in the order; returns the size filled."""
-        info = self.getcommissioninfo(order.data)
-        contract = leg.contract
-        gained = released = closing_fee = margin = opening_fee = 0.0
-        if closed:
-            gained, released, closing_fee = self._close(order, leg, closed, price)
-        if opened:
-            rate = contract.maker_fee if order.info.get("maker") else contract.taker_fee
-            margin = info.getoperationcost(opened, price)
-            opening_fee = rules.fee(opened, price, rate, contract.is_inverse)
-            if margin + opening_fee > self._free_now():
-                opened = margin = opening_fee = 0.0
-            else:
-                self.cash -= margin + opening_fee
-                self.ledger.book_fill(0.0, opening_fee)
-                leg.increase(opened, price, margin)
-        if not closed + opened:
-            return 0.0
-        leg.owner = order.owner
-        self._keep(order.data, order.tradeid, leg)
-        net = self.positions[order.data]
-        order.execute(
-            dt,
-            closed + opened,
-            price,
-            closed,
-            released,
-            closing_fee,
-            opened,
-            margin,
-            opening_fee,
-            leg.margin,
-            gained,
-            net.size,
-            net.price,
-        )
-        order.addcomminfo(ProfitOfFills(info, order) if contract.is_inverse else info)
-        return closed + opened
-
-    def _close(self, order: Any, leg: Leg, closed: float, price: float) -> tuple[float, float, float]:
-        """Take `closed` off the leg at `price`: (profit, margin released, fee), booked."""
-        contract = leg.contract
-        is_liquidation = bool(order.info.get("liquidation"))
-        is_one_of_many = self._is_cross and is_liquidation and not self._is_last()
-        if is_one_of_many:  # of an account that is liquidated as a whole
-            behind = self.wallet() + self._others(order.data, order.tradeid, self._mark)
-        else:
-            behind = self._behind(order.data, order.tradeid, leg)
-        gained = rules.profit(-closed, leg.entry, price, contract.is_inverse)
-        if is_liquidation and contract.liquidation_fee is not None:
-            rate = contract.liquidation_fee
-        else:
-            rate = contract.maker_fee if order.info.get("maker") else contract.taker_fee
-        fee = rules.fee(closed, price, rate, contract.is_inverse)
-        released = leg.reduce(closed)
-        if not self._is_cross:
-            behind = released
-        if not is_one_of_many:
-            gained = max(gained, -behind)  # of a price at bankruptcy, rounding may lose a little more
-        left = max(0.0, behind + gained)
-        if self._is_cross and leg.size:
-            left = max(0.0, left + leg.profit(price))
-        is_forfeit = is_liquidation and contract.forfeits_margin and not is_one_of_many
-        fee = left if is_forfeit else min(fee, left)
-        self.cash += released + gained - fee
-        self.ledger.book_fill(gained, fee)
-        return gained, released, fee
-
     def _free_now(self) -> float:
         """The free balance at the prices of this moment."""
         if not self._is_cross:
             return float(self.cash)
         return float(self.cash) + sum(leg.profit(self._price(feed)) for feed, _, leg in self.legs())
-
-    def _keep(self, data: Feed, tradeid: int, leg: Leg) -> None:
-        """Store the leg, or forget it where it is flat, and net the legs into Backtrader's position."""
-        legs = self._legs.setdefault(data, {})
-        if leg.size:
-            legs[tradeid] = leg
-        else:
-            legs.pop(tradeid, None)
-        if not legs:
-            del self._legs[data]
-        net = self.positions[data]
-        net.price_orig = net.price
-        net.fix(*_net(legs.values()))
-        net.datetime = data.datetime.datetime()
-
-
-def _net(legs: Iterable[Leg]) -> tuple[float, float]:
-    """Size of all legs together, and the price at which that size shows their common profit.
-
-    Opposite legs may net to nothing, which has no price: 0.0.
-    """
-    legs = list(legs)
-    if len(legs) == 1:
-        return legs[0].size, legs[0].entry
-    size = sum(leg.size for leg in legs)
-    if not size:
-        return 0.0, 0.0
-    inverse = legs[0].contract.is_inverse
-    value = sum(leg.size * rules.unit_value(leg.entry, inverse) for leg in legs) / size
-    return size, (1.0 / value if value else float("inf")) if inverse else value

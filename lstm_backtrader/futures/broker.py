@@ -35,7 +35,7 @@ class FuturesBroker(BarPlayer):
     close, each order and liquidation where its price is met. Which extreme comes first is not in the candle:
     "pessimistic" takes the worse side of the position first, and for an order that opens one inside the bar the
     side that leaves it the worse rest; "optimistic" the other. `intrabar_candles` replace the guess by shorter
-    bars. Bars in which the guess matters are counted in `ledger.ambiguous_bars`.
+    bars. Bars that could have met two ends of a position are counted in `ledger.ambiguous_bars`.
 
     Liquidation looks at the data's `mark_*` lines where they are there and known, else at its prices. Funding
     needs a `funding_rate` line and is paid at `mark_open`, else at the open. On orders, `order.info.liquidation`

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import math
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import backtrader as bt
 
-from lstm_backtrader.futures import matching, rules
-from lstm_backtrader.futures.account import FuturesAccount
+from lstm_backtrader.futures import matching
 from lstm_backtrader.futures.bar import Bar, Point, Prices
-from lstm_backtrader.futures.ledger import AmbiguousBar, LiquidationEvent
-from lstm_backtrader.futures.leg import Leg
+from lstm_backtrader.futures.ledger import AmbiguousBar
+from lstm_backtrader.futures.liquidation import LiquidatingAccount
 from lstm_backtrader.futures.terms import Feed
-
-logger = logging.getLogger(__name__)
 
 Order = bt.Order
 
 _STOP, _LIQUIDATION, _LIMIT = 0, 1, 2  # who is first where two are met at one moment
-_BISECTIONS = 60  # halve a way down to the last bits of a float
 
 
 class _Event(NamedTuple):
@@ -36,33 +29,15 @@ class _Event(NamedTuple):
     tradeid: int = 0
 
 
-class BarPlayer(FuturesAccount):
+class BarPlayer(LiquidatingAccount):
     """Plays bars on the account; `FuturesBroker` says when and with which."""
 
-    pending: deque[Any]
     intrabar: str
 
     def init(self) -> None:
         super().init()
-        self._at: dict[Feed, Point] = {}  # where the prices are inside a bar
-        self._last: dict[Feed, Point] = {}  # where they were at the end of the last bar played
-        self._bars: Mapping[Feed, Prices] = {}
         self._tried: set[int] = set()  # orders that had their chance in this bar
         self._ends: dict[tuple[Feed, int], set[str]] = {}  # what could have ended a position in this bar
-
-    def _price(self, data: Feed) -> float:
-        point = self._at.get(data) or self._last.get(data)  # close[0] is that of a bar yet to be played
-        return float(data.close[0]) if point is None else point.traded
-
-    def _mark(self, data: Feed, side: int = 0) -> float:
-        """The mark price where it is now; before any is known the last close."""
-        point = self._at.get(data) or self._last.get(data)
-        return float(data.close[0]) if point is None else point.mark
-
-    def _worst_mark(self, data: Feed, side: int) -> float:
-        """The mark price of these bars that is worst for a position of that side."""
-        prices = self._bars.get(data)
-        return self._mark(data) if prices is None else prices.mark.worst(side)
 
     # ---- the course of a bar
 
@@ -223,93 +198,6 @@ class BarPlayer(FuturesAccount):
             level, mark = leg.isolated_liquidation_price(), self._at[event.data].mark
             self._force_out(event.data, event.tradeid, leg, leg.side * min(leg.side * level, leg.side * mark))
 
-    # ---- liquidation
-
-    def _liquidate_gaps(self) -> None:
-        """Close at the open what the bars open beyond."""
-        if not self._legs:
-            return
-        if self._is_cross:
-            if self._health(self._mark) <= 0.0:
-                self._liquidate_account()
-            return
-        for data, tradeid, leg in self.legs():
-            if data in self._at:
-                mark = self._at[data].mark
-                if leg.side * mark <= leg.side * leg.isolated_liquidation_price():
-                    self._force_out(data, tradeid, leg, mark)
-
-    def _equity_now(self) -> float:
-        """Equity of a cross account at the mark prices of this moment."""
-        return self.wallet() + sum(leg.profit(self._mark(data)) for data, _, leg in self.legs())
-
-    def _health(self, mark_of: Callable[[Feed, int], float]) -> float:
-        """Equity of a cross account less what its positions require; liquidated at 0 and below.
-
-        `mark_of(data, side)`: the mark price to look at.
-        """
-        health = self.wallet()
-        for data, _, leg in self.legs():
-            mark = mark_of(data, leg.side)
-            health += leg.profit(mark) - leg.contract.requirement(leg.size, leg.entry, mark)
-        return health
-
-    def _margin_call(self, ends: Mapping[Feed, Point]) -> float | None:
-        """The share of the way after which a cross account no longer bears its positions; None: it always does."""
-        if not self._legs:
-            return None
-
-        def health(share: float) -> float:
-            def mark_of(data: Feed, side: int) -> float:
-                return self._at[data].towards(ends[data], share).mark if data in ends else self._mark(data)
-
-            return self._health(mark_of)
-
-        if health(0.0) <= 0.0:  # a fill a moment ago, where last and mark price are apart
-            return 0.0
-        if health(1.0) > 0.0:
-            return None
-        sound, broken = 0.0, 1.0
-        for _ in range(_BISECTIONS):
-            middle = 0.5 * (sound + broken)
-            sound, broken = (middle, broken) if health(middle) > 0.0 else (sound, middle)
-        return broken
-
-    def _liquidate_account(self) -> None:
-        """Close every position of a cross account at its mark price; losses together end at what there is."""
-        profits = {(data, tradeid): leg.profit(self._mark(data)) for data, tradeid, leg in self.legs()}
-        lost = -sum(min(profit, 0.0) for profit in profits.values())
-        there = self.wallet() + sum(max(profit, 0.0) for profit in profits.values())
-        share = min(1.0, max(0.0, there / lost)) if lost else 1.0
-        for data, tradeid, leg in sorted(self.legs(), key=lambda item: -profits[item[0], item[1]]):
-            price, profit = self._mark(data), profits[data, tradeid]
-            if share < 1.0 and profit < 0.0:
-                price = rules.bankruptcy_price(leg.size, leg.entry, -share * profit, 0.0, leg.contract.is_inverse)
-            self._force_out(data, tradeid, leg, price)
-
-    def _force_out(self, data: Feed, tradeid: int, leg: Leg, price: float) -> None:
-        """Fill an order of the venue's own, then cancel what the strategy had waiting for this position."""
-        if not self._is_cross or self._is_last():
-            price = leg.bounded_price(price, self._behind(data, tradeid, leg))
-        size = leg.size
-        order = (super().sell if size > 0 else super().buy)(
-            owner=leg.owner,
-            data=data,
-            size=abs(size),
-            tradeid=tradeid,
-            _checksubmit=False,
-            liquidation=True,
-            reason="liquidation",
-        )
-        self.ledger.book_liquidation(
-            LiquidationEvent(data.datetime[0], data, tradeid, size, price, leg.profit(price))
-        )
-        logger.info("liquidation of %s at %s", size, price)
-        self._try(order, lambda order: self._execute(order, ago=0, price=price))
-        for other in list(self.pending):
-            if other.data is data and other.tradeid == tradeid:
-                self.cancel(other)
-
     # ---- orders
 
     def _meet(self, order: Any, price: float, *, at_open: bool) -> None:
@@ -346,19 +234,6 @@ class BarPlayer(FuturesAccount):
             price = self._slip_down(bar.low, price, doslip=doslip)
         self._execute(order, ago=0, price=price)
 
-    def _try(self, order: Any, execute: Callable[[Any], None]) -> None:
-        self.pending.remove(order)  # or it would cancel itself as its own OCO sibling
-        order.info["maker"] = bool(order.info.get("rested"))
-        execute(order)
-        if order.alive():
-            self.pending.append(order)
-        elif order.status == Order.Completed:
-            self._bracketize(order)
-            while self._toactivate:
-                child = self._toactivate.popleft()
-                _place_from_fill(child, order.executed.price)
-                child.activate()
-
     def _note_rest(self, order: Any) -> None:
         """A limit that is not met where the price is waits in the book, and will pay the maker fee."""
         if matching.is_limit(order):
@@ -373,15 +248,3 @@ class BarPlayer(FuturesAccount):
     def _trail_one(self, order: Any, price: float) -> None:
         if not order.triggered:
             order.trailadjust(price)
-
-
-def _place_from_fill(order: Any, fill: float) -> None:
-    """Move a bracket's child to its distance from the parent's fill."""
-    offset = order.info.get("from_fill")
-    if offset is None:
-        return
-    if order.exectype in matching.TRAILING:
-        order.created.price = math.inf if order.isbuy() else -math.inf
-        order.trailadjust(fill)
-    else:
-        order.created.price = fill * (1.0 + offset)

@@ -111,6 +111,7 @@ class Page:
     simulation: Mapping[str, object] = field(default_factory=dict)  # what a futures account rests on
     money_digits: int = 2  # behind the point of an amount
     parameters: Mapping[str, object] = field(default_factory=dict)
+    significance: Mapping[str, object] = field(default_factory=dict)  # for metrics.json; its section shows it
     sections: tuple[str, ...] = ()  # HTML shown after the forecast
     tearsheet: str | None = None  # a complete HTML document
 
@@ -295,7 +296,7 @@ tr.split th,tr.split td{padding-top:14px}
 .curve svg{display:block;width:100%;height:100%;overflow:visible}
 .curve i{position:absolute;width:7px;height:7px;margin:-3px;border-radius:50%;background:var(--one)}
 .curves figcaption{font-size:12px;padding-top:3px}
-.folds th{white-space:normal}
+.folds th,.luck th{white-space:normal}
 .loss{color:var(--loss)}
 details{margin:28px 0}
 summary{cursor:pointer}

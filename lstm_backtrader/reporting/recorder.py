@@ -345,4 +345,5 @@ def _naive_utc(time: datetime) -> datetime:
 
 
 def _name(strategy: Any, data: Any) -> str:
-    return str(data._name) or f"data{strategy.datas.index(data)}"
+    number = next(number for number, each in enumerate(strategy.datas) if each is data)  # feeds compare by price
+    return str(data._name) or f"data{number}"

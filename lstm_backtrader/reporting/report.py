@@ -14,8 +14,16 @@ import numpy as np
 import pandas as pd
 
 from lstm_backtrader.errors import ReportError
+from lstm_backtrader.forecast.trials import Tries
 from lstm_backtrader.reporting.equity_files import read_equity
-from lstm_backtrader.reporting.metrics import Figures, clean_equity, equity_from_returns, return_metrics
+from lstm_backtrader.reporting.luck import luck_of, luck_section
+from lstm_backtrader.reporting.metrics import (
+    Figures,
+    clean_equity,
+    daily_returns,
+    equity_from_returns,
+    return_metrics,
+)
 from lstm_backtrader.reporting.notes import account_notes, ambiguity_notes, equity_notes, verdict
 from lstm_backtrader.reporting.page import Page, render_page
 from lstm_backtrader.reporting.recorder import RunRecord, run_record
@@ -49,6 +57,7 @@ def report(
     inputs: Mapping[str, object] | None = None,
     sections: Sequence[str] = (),
     details: Mapping[str, object] | None = None,
+    tries: Tries | None = None,
 ) -> RunReport:
     """Report a run made by `lbt.run`, or recorded after `lbt.instrument`.
 
@@ -59,8 +68,8 @@ def report(
     `baselines`: name to the results of another run, or to an equity Series. `bounds`: name to the results of this
     very run under another order of prices inside bars; the interval they span is reported. `parameters` are
     printed, by default the strategy's own. `inputs` (name to SHA-256, say) go into metrics.json. `sections` are
-    pieces of HTML for the page, `details` further keys of metrics.json. Files
-    appear complete or not at all. Raises ReportError.
+    pieces of HTML for the page, `details` further keys of metrics.json. `tries`: all on these data, from the
+    ledger, which deflate the Sharpe ratio. Files appear complete or not at all. Raises ReportError.
     """
     record = run_record(results)
     account = record.metrics()
@@ -85,6 +94,8 @@ def report(
         money_digits=record.money_digits,
         parameters=shown,
         sections=tuple(sections),
+        tries=tries,
+        holding_days=_holding_days(record),
     )
     provenance = {
         **(inputs or {}),
@@ -168,9 +179,17 @@ def _page(
     money_digits: int,
     parameters: Mapping[str, object],
     sections: tuple[str, ...] = (),
+    tries: Tries | None = None,
+    holding_days: float = 1.0,
 ) -> Page:
     held = None if prices is None else _hold(prices, equity.index, start_equity)
     figures = None if held is None else return_metrics(held, start_equity)
+    luck = luck_of(
+        daily_returns(equity, start_equity),
+        tries,
+        holding_days=holding_days,
+        benchmark=None if held is None else daily_returns(held, start_equity),
+    )
     days = (equity.index[-1].normalize() - equity.index[0].normalize()).days + 1
     if days < 2:
         notes = (*notes, "The run spans less than two UTC days, so there is no tearsheet.")
@@ -186,17 +205,24 @@ def _page(
         trades=trades,
         bars=bars,
         symbol=symbol,
-        verdict=verdict(account, figures, benchmark_name),
+        verdict=f"{verdict(account, figures, benchmark_name)} {luck.headline()}".strip(),
         notes=notes,
         forecast=forecast,
         simulation=simulation,
         money_digits=money_digits,
         parameters=parameters,
-        sections=sections,
+        significance=luck.document(),
+        sections=(luck_section(luck), *sections),
         tearsheet=None
         if days < 2
         else tearsheet_html(equity, start_equity=start_equity, benchmark=held, title=title, parameters=parameters),
     )
+
+
+def _holding_days(record: RunRecord) -> float:
+    """How long a closed trade lasts on average; a day where none was closed."""
+    lasted = (record.trades["exit_time"] - record.trades["entry_time"]).dt.total_seconds().mean() / 86_400
+    return float(lasted) if lasted > 1.0 else 1.0
 
 
 def _held_price(record: RunRecord) -> pd.Series:
@@ -290,6 +316,7 @@ def _document(page: Page, record: RunRecord | None, inputs: Mapping[str, object]
         "account": page.account,
         "benchmark": page.benchmark,
         "baselines": page.baselines,
+        "significance": page.significance,
         "forecast": None if record is None else record.forecast,
         "simulation": None if record is None else record.simulation,
         "notes": page.notes,
