@@ -258,6 +258,15 @@ def test_a_model_trained_elsewhere_is_judged_without_what_cannot_be_trained(tiny
     assert found.document["importance"][0]["feature"] == "log_return 6"
 
 
+def test_a_model_of_three_classes_is_judged_by_the_return_and_its_control_learns_classes(tiny_market, tiny_config):
+    model = train(tiny_market.iloc[:1800], dataclasses.replace(tiny_config, label="three_classes:fee_bps=4"))
+    found = evaluate_forecast(tiny_market, model)
+    assert any("trained towards another label (three_classes)" in note for note in found.document["notes"])
+    assert len(found.document["forecasters"]["shuffled labels"]["draws"]) == 3
+    assert found.document["forecasters"]["LSTM"]["mean_ic"] is not None
+    assert {each["r2"] for each in found.document["forecasters"].values()} == {None}
+
+
 def test_data_that_end_before_the_first_unseen_bar_are_refused(tiny_model, tiny_market):
     with pytest.raises(DataError, match="no bar to judge LSTM by: it may be used from 2020-03-16"):
         evaluate_forecast(tiny_market.iloc[:1700], tiny_model)

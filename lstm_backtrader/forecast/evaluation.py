@@ -34,6 +34,7 @@ from lstm_backtrader.forecast.evaluation_skill import (
 )
 from lstm_backtrader.forecast.inference import LSTMForecaster, load_model
 from lstm_backtrader.forecast.labels import scaled_return
+from lstm_backtrader.forecast.manifest import OwnLabel, ScaledReturn, ThreeClasses
 from lstm_backtrader.forecast.retraining import Retraining
 from lstm_backtrader.forecast.rivals import HELD, Rivals, Tick, retrained, untrained, usual
 from lstm_backtrader.forecast.scheduled import ScheduledForecaster
@@ -109,7 +110,8 @@ def evaluate_forecast(
         own[:, here] = part.model.values(bars, part.begin, part.end)
         said = np.empty(0) if before is None else part.model.values(bars, before.start, before.stop)[0]
         centre[here], scale[here] = usual(said)
-        drift[here] = getattr(part.model.manifest.label, "mean", 0.0)
+        target = part.model.manifest.label
+        drift[here] = target.mean if isinstance(target, ScaledReturn) else 0.0
         if tick:
             tick("forecasting", number + 1, len(parts))
     judged = np.isfinite(own[0]) & np.isfinite(label)
@@ -119,7 +121,8 @@ def evaluate_forecast(
             f"{int(judged.sum())} unseen bars have forecast and label over {horizon} bars; {3 * horizon} are the "
             f"least. Give later data, or more history for the warm-up of {model.warmup}."
         )
-    notes: list[str] = []
+    notes_on_label = _notes_on_label(parts)
+    notes = [*notes_on_label]
     retrainings = _retrainings(parts, candles, notes)
     rivals = Rivals({}, ())
     if retrainings:
@@ -168,7 +171,7 @@ def evaluate_forecast(
         },
         "span": span_figures(scene),
         "verdict": verdict_figures(cell, scene, skills, control, notes),
-        "forecasters": forecaster_figures(scene, skills, control),
+        "forecasters": forecaster_figures(scene, skills, control, is_return=not notes_on_label),
         "folds": fold_figures(scene, skills, control),
         "months": month_figures(scene),
         "horizons": horizon_figures(scene),
@@ -192,6 +195,17 @@ def _check_bars(bars: Bars, model: LSTMForecaster | ScheduledForecaster) -> None
             f"{format_timeframe(int(model.timeframe.total_seconds()))}. Give candles of the model's bar length."
         )
     check_clock(bars.open_time, step_s)
+
+
+def _notes_on_label(parts: Sequence[Part]) -> list[str]:
+    """What is different where a forecast is no return."""
+    target = parts[0].model.manifest.label
+    if not isinstance(target, OwnLabel | ThreeClasses):
+        return []
+    return [
+        f"The model was trained towards another label ({target.name}); it is judged by the scaled return over its "
+        f"{target.horizon} bars. Its forecast is no return, so there is no R² and the interval is wide."
+    ]
 
 
 def _cell(model: LSTMForecaster | ScheduledForecaster) -> str:

@@ -74,12 +74,12 @@ def _mean(scene: Scene, values: Sequence[float | None]) -> Mean:
 
 
 def forecaster_figures(
-    scene: Scene, skills: dict[str, Skill], control: Sequence[Skill]
+    scene: Scene, skills: dict[str, Skill], control: Sequence[Skill], is_return: bool
 ) -> dict[str, dict[str, Any]]:
-    """Name -> figures; the control's are means over its draws."""
-    found = {name: _figures(each, name not in UNSCALED) for name, each in skills.items()}
+    """Name -> figures; the control's are means over its draws. `is_return`: what was trained says returns."""
+    found = {name: _figures(each, is_return and name not in UNSCALED) for name, each in skills.items()}
     if control:
-        draws = [_figures(each, True) for each in control]
+        draws = [_figures(each, is_return) for each in control]
         mean = _mean(scene, _fold_means(control))
         shown = {
             key: _mean_of_known([each[key] for each in draws])
