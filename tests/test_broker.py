@@ -176,6 +176,27 @@ def test_order_target_percent_is_stable_for_shorts():
     assert run.fills() == [(-5, 100)]  # half the equity in notional, at whatever leverage
 
 
+@pytest.mark.parametrize("fraction", [-0.5, 0.5, -3.0, 9.5])
+def test_the_same_target_again_trades_nothing_for_the_fee_it_has_paid(fraction):
+    def target(strategy):
+        strategy.order_target_percent(target=fraction)
+
+    broker = account(taker_fee=0.0005)
+    run = play(candles(*[(100, 100, 100, 100)] * 5), {0: target, 1: target, 2: target}, broker)
+
+    assert [size for size, _ in run.fills()] == [pytest.approx(10 * fraction)]
+
+
+def test_another_target_trades_the_difference():
+    def target(fraction):
+        return lambda strategy: strategy.order_target_percent(target=fraction)
+
+    broker = account(taker_fee=0.0005)
+    run = play(candles(*[(100, 100, 100, 100)] * 4), {0: target(-0.5), 1: target(-0.6)}, broker)
+
+    assert [size for size, _ in run.fills()] == pytest.approx([-5, -0.6 * 9.9975 + 5])
+
+
 def test_order_target_value_means_signed_notional():
     run = play(candles(*[(100, 100, 100, 100)] * 4), {0: lambda s: s.order_target_value(target=-3_000)})
 

@@ -103,7 +103,7 @@ class FuturesAccount(ContractTerms):
         """
         self._book_cash()
         if datas:
-            return float(sum(self._signed_notional(data) for data in datas if len(data)))
+            return float(sum(self._asked_notional(data) for data in datas if len(data)))
         margin = unrealized = held = 0.0
         for feed, legs in self._legs.items():
             price = feed.close[0]
@@ -146,8 +146,10 @@ class FuturesAccount(ContractTerms):
             self.cash += amount
             self.ledger.book_cash(CashEvent(self._now(), amount))
 
-    def _signed_notional(self, data: Feed) -> float:
-        return sum(leg.side * leg.notional(data.close[0]) for _, _, leg in self.legs(data))
+    def _asked_notional(self, data: Feed) -> float:
+        held = sum(leg.side * leg.notional(data.close[0]) for _, _, leg in self.legs(data))
+        self.getcommissioninfo(data).held = abs(held)
+        return held
 
     def _now(self) -> float:
         feeds = [data for data in self.cerebro.datas if len(data)]

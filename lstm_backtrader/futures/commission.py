@@ -23,6 +23,8 @@ class FuturesCommission(bt.CommInfoBase):
         ("percabs", True),
     )
 
+    held = 0.0  # notional held when the broker was last asked for it, as `order_target_value` does before `getsize`
+
     @property
     def inverse(self) -> bool:
         return bool(self.p.contract.is_inverse)
@@ -31,7 +33,13 @@ class FuturesCommission(bt.CommInfoBase):
         return rules.initial_margin(1.0, price, self.p.margin_leverage, self.inverse)
 
     def getsize(self, price: float, cash: float) -> float:
-        """The size whose notional is `cash`, cut to the contract's lot: what `order_target_value` asks for."""
+        """The size whose notional is `cash`, cut to the contract's lot: what `order_target_value` asks for.
+
+        0.0 for a difference that the fee of the position can have made by itself, or the same target twice would
+        trade twice.
+        """
+        if cash <= 1.01 * self.held * abs(self.p.contract.taker_fee) * self.p.margin_leverage:
+            return 0.0
         return rules.round_to_lot(rules.size_of(cash, price, self.inverse), self.p.contract.lot)
 
     def getoperationcost(self, size: float, price: float) -> float:
