@@ -137,7 +137,7 @@ def train(
             done[seed] = step
             advance(f"training {_nets(seeds)}", sum(list(done.values())), steps * seeds)
 
-        model = fit(candles, settings, progress, device=device)  # type: ignore[arg-type]
+        model = fit(candles, settings, progress, device=device)  # type: ignore[arg-type]  # checked above
     record_training(Ledger(), model, market, settings, until)
     model.save(out)
     show(model_table(model), f"model: {out}")
@@ -222,7 +222,14 @@ def walk_forward(
         def progress(step: int, steps: int) -> None:
             advance(f"training {_nets(steps // settings.steps)}", step, steps)
 
-        model = fit(candles, plan, folder=out / "folds", jobs=jobs, device=device, progress=progress)  # type: ignore[arg-type]
+        model = fit(
+            candles,
+            plan,
+            folder=out / "folds",
+            jobs=jobs,
+            device=device,  # type: ignore[arg-type]  # checked above
+            progress=progress,
+        )
     record_walk_forward(Ledger(), model, Market.of(candles, data.stem), plan)
     model.save(out / "model")
     finer = None if intrabar_data is None else read_candles(intrabar_data)

@@ -52,7 +52,7 @@ def by_day(values: list[float], freq: str = "D") -> pd.Series:
 def totals(**changes: float) -> AccountTotals:
     base = {"start_equity": 100.0, "gross_profit_closed": 12.0, "profit_open": 1.0, "fees": 2.0, "funding": -0.5}
     rest = {"liquidation_loss": 0.0, "other_cash": 0.0, "liquidations": 0}
-    return AccountTotals(**{**base, **rest, **changes})  # type: ignore[arg-type]
+    return AccountTotals(**{**base, **rest, **changes})
 
 
 def trades(*net: float, still_open: int = 0) -> pd.DataFrame:

@@ -40,7 +40,7 @@ def trade_rows(n: int) -> pd.DataFrame:
 
 def page(**changes: object) -> Page:
     base = {"title": "Mine", "account": return_metrics(EQUITY), "equity": EQUITY, "start_equity": 1000.0}
-    return Page(**{**base, **changes})  # type: ignore[arg-type]
+    return Page(**{**base, **changes})
 
 
 def test_a_page_says_what_it_is_and_promises_nothing():

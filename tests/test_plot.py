@@ -10,7 +10,7 @@ import lstm_backtrader as lbt
 @pytest.fixture
 def headless():
     """Backtrader's plotting asks for a window when it is imported; the choice comes right after that."""
-    import backtrader.plot  # noqa: F401
+    import backtrader.plot  # noqa: F401 - its import chooses the window
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -69,8 +69,8 @@ def run(
     cerebro.addanalyzer(RunRecorder, **(recorder or {}))
     cerebro.addanalyzer(bt.analyzers.TradeAnalyzer, _name="trades")
     cerebro.addanalyzer(bt.analyzers.TimeReturn, timeframe=bt.TimeFrame.Days, _name="days")
-    run.results = cerebro.run(**(modes or {}))  # type: ignore[attr-defined]
-    return run_record(run.results)  # type: ignore[attr-defined]
+    run.results = cerebro.run(**(modes or {}))
+    return run_record(run.results)
 
 
 def assert_books_add_up(record: RunRecord) -> None:

@@ -29,7 +29,7 @@ def daily(returns: list[float] | np.ndarray, index: pd.DatetimeIndex | None = No
 
 
 def sheet(equity: pd.Series, **options: object) -> str:
-    return tearsheet_html(equity, start_equity=100.0, **options)  # type: ignore[arg-type]
+    return tearsheet_html(equity, start_equity=100.0, **options)
 
 
 @cache
@@ -103,7 +103,7 @@ def test_several_strategies_and_mappings_are_refused():
     with pytest.raises(ReportError, match="not DataFrame"):
         sheet(pd.DataFrame({"a": daily(RETURNS), "b": daily(RETURNS)}))
     with pytest.raises(ReportError, match="not dict"):
-        sheet(dict(daily(RETURNS)))  # type: ignore[arg-type]
+        sheet(dict(daily(RETURNS)))
 
 
 @pytest.mark.parametrize("values", [[], [np.nan] * 5])

@@ -67,7 +67,7 @@ def test_the_users_generators_and_threads_are_left_alone(seen, short):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
-    assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+    assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002 - the user's
     assert torch.equal(torch.get_rng_state(), torch_before)
 
 

@@ -230,6 +230,7 @@ def _cell(value: object, kind: str, money_digits: int = 2) -> str:
 
 def format_figure(value: object, kind: str, money_digits: int = 2) -> str:
     """A figure for people; `n/a` where it is undefined."""
+    # the stubs of pandas know no `object`
     if value is None or (not isinstance(value, str) and pd.isna(value)):  # type: ignore[call-overload]
         return "n/a" if kind not in {"time", "price"} else "open"
     if kind == "time" and isinstance(value, pd.Timestamp):
