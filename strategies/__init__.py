@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lstm_backtrader.strategies.baselines import BuyAndHold, SmaCross
+    from lstm_backtrader.strategies.baselines import BuyAndHold, Momentum, RandomEntry, SmaCross
     from lstm_backtrader.strategies.exits import Exits
     from lstm_backtrader.strategies.lstm_futures import LSTMFutures
     from lstm_backtrader.strategies.signal_futures import SignalFutures
@@ -16,12 +16,14 @@ _HOME = {
     "BuyAndHold": "baselines",
     "Exits": "exits",
     "LSTMFutures": "lstm_futures",
+    "Momentum": "baselines",
+    "RandomEntry": "baselines",
     "SignalFutures": "signal_futures",
     "SmaCross": "baselines",
     "size_for": "sizing",
 }
 
-__all__ = ["BuyAndHold", "Exits", "LSTMFutures", "SignalFutures", "SmaCross", "size_for"]
+__all__ = ["BuyAndHold", "Exits", "LSTMFutures", "Momentum", "RandomEntry", "SignalFutures", "SmaCross", "size_for"]
 
 
 def __getattr__(name: str) -> object:

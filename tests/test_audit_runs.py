@@ -15,7 +15,7 @@ from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.audit import AuditPlan
 from lstm_backtrader.forecast.features import FeatureSpec, default_features, event
 from lstm_backtrader.forecast.flow_features import volume_z
-from lstm_backtrader.strategies import BuyAndHold, LSTMFutures, SmaCross
+from lstm_backtrader.strategies import BuyAndHold, LSTMFutures, Momentum, RandomEntry, SmaCross
 from lstm_backtrader.testing import assert_no_lookahead, sample_candles
 
 QUICK = AuditPlan(cuts=8, tail=50)
@@ -194,6 +194,8 @@ def test_our_strategies_are_clean(untrained_model, seed):
     for strategy, params in (
         (SmaCross, {"fast": 5, "slow": 20, **EXITS}),
         (BuyAndHold, {}),
+        (Momentum, {"lookback": 20, **EXITS}),
+        (RandomEntry, {"holdings": (4, -9), "flat_bars": 20}),
         (LSTMFutures, {"model": untrained_model(), **EXITS}),
     ):
         report = audit_strategy(strategy, candles, params, plan)
