@@ -78,6 +78,10 @@ class CandleFeed(bt.feed.DataBase, metaclass=_LinesFromColumns):
         times = open_times(self.p.dataname.index)
         self.bar_s: int | None = bar_seconds(times) if len(times) > 2 else None
 
+    def __len__(self) -> int:
+        count: int = self.lines.lines[0].lencount  # Backtrader asks several times a bar, by four calls
+        return count
+
     def reset(self) -> None:
         for line in self.lines.itersize():
             line.mode = line.UnBounded  # an earlier run with exactbars=1 left a queue of a few bars

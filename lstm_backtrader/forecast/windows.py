@@ -42,13 +42,15 @@ def window_mean_std(values: Floats, span: int) -> tuple[Floats, Floats]:
     if len(values) < span:
         return mean, std
     windows = sliding_window_view(values, span)  # (T - span + 1, span), a view
-    chunk = max(1, 1_000_000 // span)
+    chunk = max(1, 200_000 // span)  # what a core's cache holds
     for start in range(0, len(windows), chunk):
         part = windows[start : start + chunk]
         centre = np.add.reduce(part, axis=1) / span  # what mean() does, for a third of its overhead
         rows = slice(span - 1 + start, span - 1 + start + len(part))
         mean[rows] = centre
-        std[rows] = np.sqrt(np.add.reduce((part - centre[:, None]) ** 2, axis=1) / span)
+        away = part - centre[:, None]
+        away *= away
+        std[rows] = np.sqrt(np.add.reduce(away, axis=1) / span)
     return mean, std
 
 

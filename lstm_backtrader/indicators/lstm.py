@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from difflib import get_close_matches
 from typing import Any
 
@@ -68,7 +69,8 @@ class LSTMSignal(bt.Indicator):
         self.valid_until = _nanoseconds(getattr(self.forecaster, "valid_until", None), default=_EVER.max)
         self._stream = self.forecaster.stream()
         self._suppressed: set[int] = set()
-        self._forecast_at: dict[int, float] = {}
+        self._forecast_at: dict[int, float] = {}  # of `next`, where a forming bar may come twice
+        self._said: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None  # of `once`: times and forecasts
         self._has_warned = False
         self.addminperiod(self.forecaster.warmup)
 
@@ -134,11 +136,19 @@ class LSTMSignal(bt.Indicator):
         for name, values in lines.items():
             np.frombuffer(getattr(self.l, name).array)[: len(values)] = values
 
-    # Backtrader's own of these two make sixteen calls a bar for four lines, 4 % of a plain backtest
+    # Backtrader's own of these make a call a line and bar or more, 5 % of a plain backtest
 
     def __len__(self) -> int:
         count: int = self.l.lines[0].lencount
         return count
+
+    def forward(self, value: float = np.nan, size: int = 1) -> None:
+        """Room for `size` more bars."""
+        room = array("d", (value,)) * size
+        for line in self.l.lines:
+            line.idx += size
+            line.lencount += size
+            line.array.extend(room)
 
     def advance(self, size: int = 1) -> None:
         """One bar on after `once`, where lines are whole arrays."""
@@ -164,16 +174,22 @@ class LSTMSignal(bt.Indicator):
     ) -> None:
         self._suppressed = set(times[suppressed].tolist())
         known = ~np.isnan(forecast)
-        self._forecast_at = dict(zip(times[known].tolist(), forecast[known].tolist(), strict=True))
+        self._said = times[known], forecast[known]
         if self._suppressed:
             logger.info("%s", self.suppression())
         self.warn_of_none()
 
     def warn_of_none(self) -> None:
         """Log a warning if no bar has a forecast, once; `lstm_backtrader.run` asks after a run bar by bar."""
-        if not self._forecast_at and not self._has_warned:
+        if not len(self._forecasts()[0]) and not self._has_warned:
             self._has_warned = True
             logger.warning("no bar has a forecast. %s", self.suppression())
+
+    def _forecasts(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Open times and forecasts of the bars that have one, (N,) each."""
+        if self._said is not None:
+            return self._said
+        return np.array([*self._forecast_at], dtype=np.int64), np.array([*self._forecast_at.values()])
 
     def _validity(self) -> tuple[str, str]:
         begin = "ever" if self.valid_from == _EVER.min else show_time(self.valid_from)
@@ -203,14 +219,15 @@ class LSTMSignal(bt.Indicator):
         memory. `in_sample`: forecast bars the model was trained on.
         """
         begin = _nanoseconds(start, default=_EVER.min)
-        times = np.array([time for time in self._forecast_at if time >= begin], dtype=np.int64)
+        times, forecast = self._forecasts()
+        times, forecast = times[times >= begin], forecast[times >= begin]
         return {
             "model": getattr(self.forecaster, "name", type(self.forecaster).__name__),
             "first_forecast": show_time(int(times.min())) if len(times) else None,
             "bars": len(times),
             "suppressed_bars": sum(time >= begin for time in self._suppressed),
             "in_sample": int((times < self.valid_from).sum()),
-            "ic": self._ic(times),
+            "ic": self._ic(times, forecast),
             "seam": getattr(self.forecaster, "seam", None),
             **self._thresholds(times),
         }
@@ -221,13 +238,12 @@ class LSTMSignal(bt.Indicator):
         used = self._threshold_at(times) if len(times) else np.array([self.threshold])
         return {"thresholds": f"{used.min():.4f} to {used.max():.4f}, each model its own"}
 
-    def _ic(self, times: NDArray[np.int64]) -> float | None:
+    def _ic(self, times: NDArray[np.int64], forecast: NDArray[np.float64]) -> float | None:
         horizon = getattr(self.forecaster, "horizon", None)
         bars = self.tape.last(len(self.data))
         if horizon is None or len(bars) < len(self.data) or len(times) == 0:
             return None
         label = scaled_return(bars, horizon)
-        forecast = np.array([self._forecast_at[int(time)] for time in times])
         return correlation(forecast, label[np.searchsorted(bars.open_time, times)])
 
 
