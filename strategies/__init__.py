@@ -7,23 +7,42 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lstm_backtrader.strategies.baselines import BuyAndHold, Momentum, RandomEntry, SmaCross
-    from lstm_backtrader.strategies.exits import Exits
+    from lstm_backtrader.strategies.desk import Desk
+    from lstm_backtrader.strategies.exits import StopLoss, TakeProfit, TrailingStop
     from lstm_backtrader.strategies.lstm_futures import LSTMFutures
     from lstm_backtrader.strategies.signal_futures import SignalFutures
+    from lstm_backtrader.strategies.situation import Situation
     from lstm_backtrader.strategies.sizing import size_for
 
 _HOME = {
     "BuyAndHold": "baselines",
-    "Exits": "exits",
+    "Desk": "desk",
     "LSTMFutures": "lstm_futures",
     "Momentum": "baselines",
     "RandomEntry": "baselines",
     "SignalFutures": "signal_futures",
+    "Situation": "situation",
     "SmaCross": "baselines",
+    "StopLoss": "exits",
+    "TakeProfit": "exits",
+    "TrailingStop": "exits",
     "size_for": "sizing",
 }
 
-__all__ = ["BuyAndHold", "Exits", "LSTMFutures", "Momentum", "RandomEntry", "SignalFutures", "SmaCross", "size_for"]
+__all__ = [
+    "BuyAndHold",
+    "Desk",
+    "LSTMFutures",
+    "Momentum",
+    "RandomEntry",
+    "SignalFutures",
+    "Situation",
+    "SmaCross",
+    "StopLoss",
+    "TakeProfit",
+    "TrailingStop",
+    "size_for",
+]
 
 
 def __getattr__(name: str) -> object:

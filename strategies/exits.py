@@ -1,67 +1,62 @@
-"""Stop, take-profit and trailing stop as orders at the broker, each a fraction of the price."""
+"""Exits that lie at the broker as orders from the moment a position is entered."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import backtrader as bt
-
-from lstm_backtrader.errors import ConfigError, LeverageError
-from lstm_backtrader.futures.contract import Contract
-from lstm_backtrader.futures.rules import liquidation_distance
+from lstm_backtrader.errors import ConfigError
+from lstm_backtrader.strategies.rules import ExitOrder
+from lstm_backtrader.strategies.situation import Situation
 
 
 @dataclass(frozen=True)
-class Exits:
-    """Distances from the entry price, as fractions: 0.02 is 2 %, 0 is off.
+class OrderExit:
+    """An exit that is an order and nothing else: it never leaves by itself."""
 
-    Raises `ConfigError` for a distance below 0 or of 1 and more.
-    """
+    def leaves(self, situation: Situation) -> str | None:
+        return None
 
-    stop: float = 0.0
-    take_profit: float = 0.0
-    trailing: float = 0.0
+
+@dataclass(frozen=True)
+class StopLoss(OrderExit):
+    """A stop `stop_price_pct` behind the entry's fill, as a fraction of the price: 0.02 is 2 %."""
+
+    stop_price_pct: float
 
     def __post_init__(self) -> None:
-        for name in ("stop", "take_profit", "trailing"):
-            distance = getattr(self, name)
-            if not 0.0 <= distance < 1.0:
-                raise ConfigError(
-                    f"{name}_price_pct={distance} must be in [0, 1). It is a fraction of the price: 0.02 is 2 %."
-                )
+        _check_distance("stop_price_pct", self.stop_price_pct)
 
-    def check_liquidation(self, leverage: float, contract: Contract) -> None:
-        """Refuse a stop that the venue's liquidation of an isolated position would forestall, on either side.
+    def orders(self, situation: Situation) -> Sequence[ExitOrder]:
+        return (ExitOrder("stop", "stop", from_fill=-situation.side * self.stop_price_pct),)
 
-        Raises:
-            LeverageError: naming the distance to stay below.
-        """
-        terms = (contract.maintenance, contract.closing_fee, contract.is_inverse, contract.on_entry)
-        distance = min(liquidation_distance(side, leverage, *terms) for side in (1, -1))
-        for name, value in (("stop", self.stop), ("trailing", self.trailing)):
-            if value >= distance:
-                raise LeverageError(
-                    f"{name}_price_pct={value} lies at or beyond liquidation, {distance:.4f} from the entry at "
-                    f"leverage {leverage:g}. Use a nearer stop or less leverage."
-                )
 
-    def orders(self, side: int, price: float) -> list[dict[str, Any]]:
-        """Keyword arguments of one order for each exit of a position; `side` +1 long, -1 short.
+@dataclass(frozen=True)
+class TakeProfit(OrderExit):
+    """A limit `take_profit_price_pct` beyond the entry's fill, as a fraction of the price."""
 
-        `price`: the best guess of the entry; a futures broker moves them to the true one (`from_fill`). The stop
-        comes first, since Backtrader's broker fills in this order where one bar reaches two of them.
-        """
-        stop, target, trail = -side * self.stop, side * self.take_profit, -side * self.trailing
-        found: list[dict[str, Any]] = []
-        if self.stop:
-            found.append(
-                {"reason": "stop", "exectype": bt.Order.Stop, "price": price * (1 + stop), "from_fill": stop}
-            )
-        if self.trailing:
-            found.append({"reason": "trailing", "exectype": bt.Order.StopTrail, "price": price})
-            found[-1] |= {"trailpercent": self.trailing, "from_fill": trail}
-        if self.take_profit:
-            found.append({"reason": "take_profit", "exectype": bt.Order.Limit, "price": price * (1 + target)})
-            found[-1]["from_fill"] = target
-        return found
+    take_profit_price_pct: float
+
+    def __post_init__(self) -> None:
+        _check_distance("take_profit_price_pct", self.take_profit_price_pct)
+
+    def orders(self, situation: Situation) -> Sequence[ExitOrder]:
+        return (ExitOrder("take_profit", "limit", from_fill=situation.side * self.take_profit_price_pct),)
+
+
+@dataclass(frozen=True)
+class TrailingStop(OrderExit):
+    """A stop that follows the best price at `trailing_price_pct`, as a fraction of it."""
+
+    trailing_price_pct: float
+
+    def __post_init__(self) -> None:
+        _check_distance("trailing_price_pct", self.trailing_price_pct)
+
+    def orders(self, situation: Situation) -> Sequence[ExitOrder]:
+        return (ExitOrder("trailing", "trailing", from_fill=-situation.side * self.trailing_price_pct),)
+
+
+def _check_distance(name: str, distance: float) -> None:
+    if not 0.0 < distance < 1.0:
+        raise ConfigError(f"{name}={distance} must be in (0, 1). It is a fraction of the price: 0.02 is 2 %.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,13 +12,20 @@ import backtrader as bt
 
 from lstm_backtrader.errors import ConfigError, LeverageError
 from lstm_backtrader.futures.broker import FuturesBroker
-from lstm_backtrader.futures.contract import Contract
-from lstm_backtrader.strategies.exits import Exits
+from lstm_backtrader.futures.rules import liquidation_distance
+from lstm_backtrader.strategies.desk import Desk, Halt
+from lstm_backtrader.strategies.exits import StopLoss, TakeProfit, TrailingStop
+from lstm_backtrader.strategies.rules import Exit
+from lstm_backtrader.strategies.situation import Situation
 from lstm_backtrader.strategies.sizing import size_for
 
 logger = logging.getLogger(__name__)
 
-_STOCK = Contract()  # any fraction of the base coin
+_PRICE_EXITS: dict[str, Callable[[float], Exit]] = {
+    "stop_price_pct": StopLoss,
+    "trailing_price_pct": TrailingStop,
+    "take_profit_price_pct": TakeProfit,
+}
 
 
 class SignalFutures(bt.Strategy):
@@ -26,6 +35,8 @@ class SignalFutures(bt.Strategy):
     entered or turned, then stays. Stop, take profit and trailing stop are orders at the broker; a position they
     (or the venue) closed is entered again only when the signal has changed. `order.info.reason` of a closing order
     tells why: "signal", "stop", "take_profit", "trailing" or "liquidation".
+
+    `entries`, `exits`, `sizing` and `guards` take rules, see `lstm_backtrader.strategies.rules`.
 
     Raises at the start of a run:
         ConfigError: a parameter outside its range.
@@ -40,9 +51,14 @@ class SignalFutures(bt.Strategy):
         ("trailing_price_pct", 0.0),
         ("long_only", False),
         ("trade_from", None),  # datetime, UTC; bars that open before it are only warm-up
+        ("entries", ()),  # each must let a position in
+        ("exits", ()),
+        ("sizing", None),  # None: `fraction`
+        ("guards", ()),
     )
 
     signal: Any  # a Backtrader line
+    forecast: Any = None  # an `LSTMSignal`, for the rules that want to know its lines
 
     def start(self) -> None:
         if not 0.0 < self.p.fraction <= 1.0:
@@ -50,13 +66,49 @@ class SignalFutures(bt.Strategy):
                 f"fraction={self.p.fraction} must be in (0, 1]. It is the part of equity put to work."
             )
         self._leverage = self._find_leverage()
-        self._exits = Exits(self.p.stop_price_pct, self.p.take_profit_price_pct, self.p.trailing_price_pct)
-        if isinstance(self.broker, FuturesBroker) and self.broker.margin_mode == "isolated":
-            self._exits.check_liquidation(self._leverage, self.broker.contract(self.data))
         self._trade_from = _naive_utc(self.p.trade_from)
         self._side = 0  # the side last taken, held or closed by an exit since
-        self._entry: Any = None
-        self._children: list[Any] = []
+        self.desk = Desk(
+            self,
+            sizing=self.p.sizing or _Fraction(self.p.fraction),
+            entries=self.p.entries,
+            exits=[*self._price_exits(), *self.p.exits],
+            guards=self.p.guards,
+            forecast=self.forecast,
+        )
+
+    @property
+    def halts(self) -> Sequence[Halt]:
+        """When guards stopped trading, and why."""
+        return self.desk.halts
+
+    def _price_exits(self) -> list[Exit]:
+        found: list[Exit] = []
+        for name, kind in _PRICE_EXITS.items():
+            distance = getattr(self.p, name)
+            if not 0.0 <= distance < 1.0:
+                raise ConfigError(
+                    f"{name}={distance} must be in [0, 1). It is a fraction of the price: 0.02 is 2 %."
+                )
+            if not distance:
+                continue
+            if kind is not TakeProfit:
+                self._check_liquidation(name, distance)
+            found.append(kind(distance))
+        return found
+
+    def _check_liquidation(self, name: str, distance: float) -> None:
+        """Refuse a stop that the venue's liquidation of an isolated position would forestall, on either side."""
+        if not isinstance(self.broker, FuturesBroker) or self.broker.margin_mode != "isolated":
+            return
+        contract = self.broker.contract(self.data)
+        terms = (contract.maintenance, contract.closing_fee, contract.is_inverse, contract.on_entry)
+        liquidation = min(liquidation_distance(side, self._leverage, *terms) for side in (1, -1))
+        if distance >= liquidation:
+            raise LeverageError(
+                f"{name}={distance} lies at or beyond liquidation, {liquidation:.4f} from the entry at "
+                f"leverage {self._leverage:g}. Use a nearer stop or less leverage."
+            )
 
     def _find_leverage(self) -> float:
         """The broker's leverage; raises where an explicit one disagrees with it."""
@@ -77,7 +129,11 @@ class SignalFutures(bt.Strategy):
             )
         return given if wanted is None else float(wanted)
 
+    def prenext(self) -> None:
+        self.desk.observe()
+
     def next(self) -> None:
+        self.desk.observe()
         if self._trade_from is None or self.data.datetime.datetime() >= self._trade_from:
             self.trade_towards(self.target())
 
@@ -88,39 +144,26 @@ class SignalFutures(bt.Strategy):
         return max(side, 0) if self.p.long_only else side
 
     def trade_towards(self, side: int) -> None:
-        """Leave what is held for another side and enter `side`, where it is not the side taken last."""
+        """Leave what is held for another side or because a rule says so, and enter `side` if it is a new one."""
+        flattens, halted = self.desk.guarded(side)
+        if flattens and self.desk.held:
+            self.desk.leave(halted)
+            self._side = 0
         if side == self._side:
+            reason = self.desk.reason_to_leave(side) if self.desk.held else None
+            if reason is not None:
+                self.desk.leave(reason)
             return
-        for order in self._children:
-            if order.alive():
-                self.cancel(order)
-        self._children = []
-        self._side = side
-        if self.position:
-            self.close(reason="signal", reduce_only=True)
-        if side:
-            self._enter(side)
-
-    def _enter(self, side: int) -> None:
-        price = self.data.close[0]
-        contract = self.broker.contract(self.data) if isinstance(self.broker, FuturesBroker) else _STOCK
-        equity = self.broker.getvalue()
-        size = size_for(equity, price, self._leverage, self.p.fraction, contract.lot, contract.is_inverse)
-        if not size:
-            logger.info("no entry: equity %s is too small at price %s", equity, price)
-            return
-        enter, leave = (self.buy, self.sell) if side > 0 else (self.sell, self.buy)
-        exits = self._exits.orders(side, price)
-        self._entry = enter(size=size, transmit=not exits, reason="signal")
-        self._children = [
-            leave(size=size, parent=self._entry, transmit=number == len(exits), reduce_only=True, **kwargs)
-            for number, kwargs in enumerate(exits, start=1)
-        ]
+        self.desk.leave("signal")
+        self._side = 0
+        if side and not halted and self.desk.enter(side) is not None:
+            self._side = side
 
     def notify_order(self, order: Any) -> None:
         if order.status not in (order.Margin, order.Rejected, order.Canceled, order.Expired):
             return
-        if self._entry is not None and order.ref == self._entry.ref:
+        entry = self.desk.entry
+        if entry is not None and order.ref == entry.ref:
             self._side = 0  # nothing was entered: try again at the next bar
         if order.status in (order.Margin, order.Rejected):
             logger.warning(
@@ -131,6 +174,24 @@ class SignalFutures(bt.Strategy):
                 order.getstatusname(),
                 order.info.get("refusal") or f"free balance {self.broker.getcash()}",
             )
+
+
+@dataclass(frozen=True)
+class _Fraction:
+    """A notional of leverage times a fraction of equity."""
+
+    fraction: float
+
+    def size(self, situation: Situation) -> float:
+        contract = situation.contract
+        return size_for(
+            situation.equity,
+            situation.price,
+            situation.leverage,
+            self.fraction,
+            contract.lot,
+            contract.is_inverse,
+        )
 
 
 def _naive_utc(moment: datetime | None) -> datetime | None:

@@ -223,7 +223,7 @@ def test_a_model_whose_training_is_unknown_or_whose_bars_are_missing_cannot_be_t
     [
         ("my_package.trend", "--strategy my_package.trend names no class. Write module:Class"),
         ("no_such_module:Trend", "No module named 'no_such_module'. Run the command where it can be imported"),
-        ("lstm_backtrader.strategies:Exits", "has no class Exits that is a Backtrader strategy"),
+        ("lstm_backtrader.strategies:StopLoss", "has no class StopLoss that is a Backtrader strategy"),
         ("lstm_backtrader.strategies:size_for", "has no class size_for that is a Backtrader strategy"),
     ],
 )

@@ -44,7 +44,8 @@ FLOORS = {
         futures.matching futures.coverage futures.finer futures.playing futures.broker
         reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
         datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history datafeeds.ccxt_live""",
-    4: """strategies.sizing strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
+    4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
+        strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report
         reporting.evaluation_page""",
     5: """session bookkeeping backtesting evaluating demo venue_tables ledger_table evaluation_tables options
