@@ -21,7 +21,9 @@ Features = Annotated[
     list[str] | None,
     Option(help="What it sees, say default,rsi:span=14; repeatable. `lbt features` lists them."),
 ]
-LabelName = Annotated[str, Option(help="What it forecasts: scaled_return, three_classes, or your own.")]
+LabelName = Annotated[
+    str, Option(help="What it forecasts: scaled_return, three_classes, triple_barrier, or your own.")
+]
 Horizon = Annotated[int, Option(help="Bars ahead to forecast.")]
 Context = Annotated[int, Option(help="Bars every forecast has seen, at least.")]
 Stride = Annotated[int | None, Option(help="Bars between two fresh starts; default context / 4.")]
@@ -38,6 +40,9 @@ Dropout = Annotated[float, Option(help="Before the head, below 1.")]
 Patience = Annotated[int, Option(help="Evaluations, 20 in all, without a better validation loss before it stops.")]
 Events = Annotated[list[str] | None, Option(help="Column of events to learn from; repeatable.")]
 EventWeight = Annotated[float, Option(help="Extra weight of bars with a volume spike.")]
+Uniqueness = Annotated[
+    bool, Option("--uniqueness", help="Weigh bars by how much of the time of their label is its own.")
+]
 ValFraction = Annotated[float, Option(help="Last part of the data, for validation.")]
 Embargo = Annotated[int, Option(help="Bars left out beside validation, besides the horizon.")]
 Expires = Annotated[int | None, Option(help="Days after which the model gives no forecast.")]

@@ -147,6 +147,7 @@ def test_a_model_is_trained_on_chosen_features_and_classes(lbt, files, tmp_path)
     outcome = lbt(
         "train", "--data", files["candles"], "--until", "2020-03-10", "--out", tmp_path / "model", *TINY,
         "--features", "default,rsi:span=7", "--features", "macd", "--label", "three_classes:fee_bps=20",
+        "--uniqueness",
     )  # fmt: skip
 
     # then
@@ -156,6 +157,7 @@ def test_a_model_is_trained_on_chosen_features_and_classes(lbt, files, tmp_path)
     assert manifest["features"][-3] == {"name": "rsi", "params": {"span": 7}, "memory": 61, "module": None}
     assert manifest["label"]["kind"] == "three_classes"
     assert manifest["training"]["label"] == "three_classes:fee_bps=20"
+    assert manifest["training"]["uniqueness"] is True
 
 
 def test_a_file_brings_features_and_labels_of_ones_own(lbt, files, tmp_path):

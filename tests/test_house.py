@@ -25,7 +25,7 @@ HOMES = {
 FLOORS = {
     0: "errors candles candle_files events own_module futures.rules",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
-        forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
+        forecast.barriers forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
         forecast.description forecast.step forecast.cache forecast.function_code forecast.history
         forecast.train_config forecast.material forecast.schedule forecast.folds forecast.named forecast.registry
         forecast.windows forecast.price_features forecast.flow_features forecast.indicator_features

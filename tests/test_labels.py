@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.forecast.barriers import Barriers, outcomes
 from lstm_backtrader.forecast.catalogue import known_labels
 from lstm_backtrader.forecast.features import volatility
 from lstm_backtrader.forecast.labels import LABEL_CLIP, LABELS, LabelSpec, label, scaled_return
@@ -148,6 +149,63 @@ def registry(monkeypatch):
     monkeypatch.setattr("lstm_backtrader.forecast.labels.LABELS", dict(LABELS))
 
 
+def barred(candles):
+    """The label, and the outcomes of both sides it is made of."""
+    spec = LabelSpec.parse("triple_barrier:stop_price_pct=0.01:take_profit_price_pct=0.02", 6)
+    bars = Bars.of(candles)
+    return spec, spec.compute(bars), [outcomes(bars, side, Barriers(5, 0.01, 0.02)) for side in (1, -1)]
+
+
+def test_the_triple_barrier_is_the_side_whose_position_leaves_money(candles_of):
+    _, y, (long, short) = barred(candles_of(400))
+
+    known = np.isfinite(y)
+    assert known.tolist() == [True] * 394 + [False] * 6
+    assert {-1, 0, 1} == set(y[known])
+    assert (long.net_return[y == 1] > 0).all()
+    assert (short.net_return[y == -1] > 0).all()
+    assert np.maximum(long.net_return, short.net_return)[y == 0].max() <= 0
+
+
+def test_where_both_sides_leave_money_the_better_one_is_the_label(candles_of):
+    candles = candles_of(400)
+    spec = LabelSpec.parse("triple_barrier:stop_price_pct=0.0:take_profit_price_pct=0.004", 9)
+    bars = Bars.of(candles)
+    long, short = (outcomes(bars, side, Barriers(8, 0.0, 0.004)).net_return for side in (1, -1))
+
+    both = np.flatnonzero((long > 0) & (short > 0))
+    assert len(both) > 20
+    assert (spec.compute(bars)[both] == np.where(long > short, 1, -1)[both]).all()
+
+
+def test_the_triple_barrier_is_known_when_both_positions_are_over(candles_of):
+    spec, y, (long, short) = barred(candles_of(400))
+
+    rows = spec.known_at(Bars.of(candles_of(400)))
+
+    known = np.isfinite(y)
+    assert (rows[known] == np.maximum(long.exit_row, short.exit_row)[known]).all()
+    assert (rows - np.arange(400))[known].max() == spec.horizon
+    assert (rows[~known] == -1).all()
+
+
+def test_any_other_label_is_known_when_its_horizon_is_over(candles_of):
+    assert LabelSpec.parse("scaled_return", 3).known_at(Bars.of(candles_of(6))).tolist() == [3, 4, 5, -1, -1, -1]
+
+
+@given(row=st.integers(1, 90))
+@settings(max_examples=30)
+def test_the_triple_barrier_reads_its_horizon_and_no_bar_after_it(candles_of, row):
+    candles = candles_of(110)
+    spec = LabelSpec.parse("triple_barrier", 6)
+    y, rows = spec.compute(Bars.of(candles)), spec.known_at(Bars.of(candles))
+
+    candles.iloc[row + spec.horizon + 1 :, :4] *= 3
+
+    assert spec.compute(Bars.of(candles))[row] == y[row]
+    assert spec.known_at(Bars.of(candles))[row] == rows[row]
+
+
 def test_a_label_takes_the_horizon_of_the_training_unless_it_says_its_own():
     assert LabelSpec.parse("scaled_return", 7).horizon == 7
     assert LabelSpec.parse("scaled_return:horizon=3", 7).horizon == 3
@@ -195,6 +253,9 @@ def test_a_label_that_says_what_it_may_not_is_refused(registry, candles_of, said
         ("three_classes:fee=3", "label 'three_classes' takes horizon, fee_bps, slippage_bps, funding_bps, not"),
         ("three_classes:fee_bps=-1", "label 'three_classes': fee_bps -1 is below 0. Costs are 0 or more"),
         ("three_classes:fee_bps=much", "fee_bps 'much' is not a number"),
+        ("triple_barrier:horizon=1", "horizon 1 leaves no bar to hold a position, .* Give 2 or more"),
+        ("triple_barrier:fee_bps=-1", "'triple_barrier': fee_bps -1 is outside 0 to 1000. 5 is 0.05 % a side"),
+        ("triple_barrier:stop_price_pct=2", r"stop_price_pct=2 must be in \[0, 1\)"),
         ("scaled_return:horizon=0", "horizon 0 is not a whole number, 1 or more"),
     ],
 )
@@ -222,5 +283,5 @@ def test_the_name_of_another_modules_label_is_taken():
 
 def test_the_catalogue_lists_every_label():
     lines = {line.text.partition(":")[0]: line for line in known_labels()}
-    assert {"scaled_return", "three_classes"} <= lines.keys()
+    assert {"scaled_return", "three_classes", "triple_barrier"} <= lines.keys()
     assert lines["scaled_return"].horizon == "24"

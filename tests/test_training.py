@@ -18,6 +18,7 @@ from lstm_backtrader.forecast import material, training
 from lstm_backtrader.forecast.features import make_features
 from lstm_backtrader.forecast.inference import load_model
 from lstm_backtrader.forecast.labels import LABELS, LabelSpec, label, scaled_return
+from lstm_backtrader.forecast.material import prepare
 from lstm_backtrader.forecast.train_config import TrainConfig
 from lstm_backtrader.forecast.training import train
 
@@ -296,6 +297,56 @@ def test_three_classes_are_learned_from_end_to_end(tmp_path):
     ]
     shares = [np.mean(y_train == each) for each in (-1, 0, 1)]
     assert label.class_weights == pytest.approx([1 / (3 * share) for share in shares])
+
+
+def test_bars_weigh_by_the_uniqueness_of_their_label(seen, short):
+    config = dataclasses.replace(short, label="triple_barrier:stop_price_pct=0.01:take_profit_price_pct=0.01")
+
+    plain = prepare(seen, config)
+    weighted = prepare(seen, dataclasses.replace(config, uniqueness=True))
+
+    train = slice(0, int(np.searchsorted(plain.slots, plain.split.train_end)))
+    known = LabelSpec.parse(config.label, short.horizon).known_at(Bars.of(seen))[-len(plain.y) :]
+    lasts = known - (len(seen) - len(plain.y)) - np.arange(len(known))
+    assert (plain.weight == 1).all()
+    assert weighted.weight[train].mean() == pytest.approx(1)
+    # a label that is soon known shares its time with fewer others
+    soon, late = (weighted.weight[train][lasts[train] == bars].mean() for bars in (1, short.horizon))
+    assert soon > late
+
+
+def test_labels_of_one_length_are_equally_unique(seen, short):
+    weight = prepare(seen, dataclasses.replace(short, uniqueness=True)).weight
+
+    assert np.median(weight) == pytest.approx(1, abs=0.01)
+    assert (np.abs(weight - 1) < 0.01).mean() > 0.95  # but for the ends
+
+
+def test_uniqueness_on_train_knows_nothing_of_validation(seen, short):
+    config = dataclasses.replace(short, label="triple_barrier", uniqueness=True)
+    honest = prepare(seen, config)
+    begin = seen.index.searchsorted(pd.Timestamp(honest.split.train_end * 3600, unit="s", tz="UTC"))
+    later = seen.copy()
+    later.iloc[begin + short.horizon :, :4] *= 2
+
+    other = prepare(later, config)
+
+    train = honest.rows(0, honest.split.train_end)
+    assert np.array_equal(honest.weight[train], other.weight[train])
+
+
+def test_the_triple_barrier_is_learned_from_end_to_end(seen, short, tmp_path):
+    config = dataclasses.replace(short, label="triple_barrier:take_profit_price_pct=0.02", uniqueness=True)
+    train(seen, config).save(tmp_path / "model")
+
+    model = load_model(tmp_path / "model")
+
+    label = model.manifest.label
+    assert (label.kind, label.name, label.horizon) == ("three_classes", "triple_barrier", short.horizon)
+    assert label.params["take_profit_price_pct"] == 0.02
+    assert model.manifest.purge_bars == short.horizon
+    assert model.manifest.training["uniqueness"] is True
+    assert model.predict(seen)["prob_up"].dropna().between(0, 1).all()
 
 
 def test_shuffling_the_future_changes_no_class_weight(seen, short):

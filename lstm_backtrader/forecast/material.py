@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars, bar_seconds, candles_sha256, check_clock, show_time
 from lstm_backtrader.errors import DataError
+from lstm_backtrader.forecast.barriers import average_uniqueness
 from lstm_backtrader.forecast.dataset import Crops, Scaler, Split, purged_split
 from lstm_backtrader.forecast.features import FeatureSpec, make_features, volume_spikes
 from lstm_backtrader.forecast.manifest import Label
@@ -89,6 +90,11 @@ def prepare(candles: pd.DataFrame, config: TrainConfig, relabel: Relabel | None 
     X, y, slots = scaler.transform(X[rows]), y[rows], slots[rows]
     weight = (1.0 + config.event_weight * _recent(is_event, config.horizon)).astype(np.float64)
     train = _rows(slots, int(slots[0]), split.train_end)
+    if config.uniqueness:
+        is_used = np.isfinite(y) & ((slots < split.train_end) | (slots >= split.val_begin))
+        known_at = np.full(len(bars), -1)
+        known_at[rows[is_used]] = label_spec.known_at(bars)[rows[is_used]]
+        weight *= _relative(average_uniqueness(known_at)[rows], train)
     return Material(
         X=X,
         y=y,
@@ -109,6 +115,11 @@ def prepare(candles: pd.DataFrame, config: TrainConfig, relabel: Relabel | None 
 def _rows(slots: NDArray[np.int64], begin: int, end: int) -> slice:
     first, last = np.searchsorted(slots, (begin, end))
     return slice(int(first), int(last))
+
+
+def _relative(unique: NDArray[np.float64], train: slice) -> NDArray[np.float64]:
+    """(N,) with a mean of 1 on train, so that the size of a step stays; 1 where there is no label."""
+    return np.nan_to_num(unique / np.nanmean(unique[train]), nan=1.0)
 
 
 def _recent(is_event: NDArray[np.bool_], bars: int) -> NDArray[np.bool_]:

@@ -18,7 +18,9 @@ class TrainConfig:
     """How to train; every default is what `lbt train` uses."""
 
     horizon: int = 24  # k, bars the label looks ahead
-    label: str = "scaled_return"  # or three_classes, or one of your own, with parameters: "three_classes:fee_bps=4"
+    label: str = (
+        "scaled_return"  # or three_classes, triple_barrier, your own; with parameters: "three_classes:fee_bps=4"
+    )
     features: tuple[str, ...] = (DEFAULT,)  # say ("default", "rsi:span=14", "macd")
     context: int = 384  # L, bars every forecast has seen
     stride: int | None = None  # S, bars between two fresh starts; None: L / 4
@@ -34,6 +36,7 @@ class TrainConfig:
     dropout: float = 0.1  # before the head, in [0, 1)
     patience: int = 8  # evaluations (steps / 20 each) without a better validation loss before stopping
     event_weight: float = 0.0  # extra loss weight of `horizon` bars from a volume spike (z above 3.2) on
+    uniqueness: bool = False  # whether a bar weighs by how much of the time of its label is its own
     events: tuple[str, ...] = ()  # event columns of the candles used as features
     val_fraction: float = 0.15  # last part of the data, for early stopping and the figures in the manifest
     embargo: int = 168  # bars left out between train and validation besides the horizon
