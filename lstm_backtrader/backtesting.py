@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-import backtrader as bt
 import pandas as pd
 
 from lstm_backtrader.bookkeeping import record_backtest
 from lstm_backtrader.candles import COLUMNS, KNOWN_COLUMNS
-from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.ledger import Ledger
 from lstm_backtrader.forecast.protocol import Forecaster
@@ -27,15 +25,12 @@ from lstm_backtrader.futures.contract import Contract
 from lstm_backtrader.indicators.models import as_forecaster
 from lstm_backtrader.reporting.fold_figures import FoldTable, fold_table
 from lstm_backtrader.reporting.learning import curves_section, folds_section
-from lstm_backtrader.reporting.recorder import RunRecorder, run_record
+from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.reporting.report import RunReport, report
-from lstm_backtrader.session import run
 from lstm_backtrader.strategies.baselines import BuyAndHold, SmaCross
-from lstm_backtrader.strategies.lstm_futures import LSTMFutures
+from lstm_backtrader.trading import Tick, Trading
 
 logger = logging.getLogger(__name__)
-
-Tick = Callable[[str, int, int], None]  # name of the run, bars done, bars in all
 
 _SLOWEST_BASELINE = 168  # bars of warm-up that SmaCross wants
 
@@ -119,6 +114,8 @@ def backtest(
     inputs: dict[str, str] | None = None,
     tick: Tick | None = None,
     ledger: Ledger | None = None,
+    sections: Sequence[str] = (),
+    details: Mapping[str, object] | None = None,
 ) -> RunReport:
     """Trade `model` on the candles from `begin` to before `end`, and write its report to `out`.
 
@@ -128,7 +125,8 @@ def backtest(
     candles that say what happened inside the bars. `ambiguity`: run the account both pessimistic and optimistic,
     report `config.intrabar` and show the other beside it; the truth lies between. `inputs` (name -> SHA-256) goes
     into metrics.json. `tick` is called while a run goes on. `ledger`: where this trial is entered; its other trials
-    of `symbol` or these candles deflate the Sharpe ratio. None: not counted.
+    of `symbol` or these candles deflate the Sharpe ratio. None: not counted. `sections` (HTML) and `details` (keys
+    of metrics.json) are added to the report's own.
     Raises `ConfigError` and `DataError` for options and spans that cannot be traded.
     """
     config = config or BacktestConfig()
@@ -140,47 +138,20 @@ def backtest(
     traded = _span(candles, forecaster.warmup, begin, end)
     bars_before = int((traded.index < begin).sum())
 
-    def account(
-        strategy: type[bt.Strategy],
-        leverage: float | None = None,
-        intrabar: Intrabar | None = None,
-        **params: Any,
-    ) -> list[Any]:
-        cerebro = bt.Cerebro(stdstats=False)
-        cerebro.adddata(CandleFeed(traded, name=symbol))
-        cerebro.setbroker(config.broker(leverage, intrabar, intrabar_candles))
-        cerebro.addstrategy(strategy, trade_from=begin.to_pydatetime(), fraction=config.fraction, **params)
-        cerebro.addanalyzer(RunRecorder, start=begin.to_pydatetime())
-        if tick is not None:
-            label = f"{strategy.__name__}{'' if intrabar is None else f' {intrabar}'}"
-            cerebro.addanalyzer(_Ticker, tick=tick, label=label, bars=len(traded))
-        return list(run(cerebro))
-
-    def forecast_account(intrabar: Intrabar | None = None) -> list[Any]:
-        return account(
-            LSTMFutures,
-            intrabar=intrabar,
-            model=forecaster,
-            threshold=config.threshold,
-            allow_insample=config.allow_insample,
-            stop_price_pct=config.stop_loss,
-            take_profit_price_pct=config.take_profit,
-            trailing_price_pct=config.trailing,
-        )
-
-    results = forecast_account()
+    trading = Trading(traded, begin, config, symbol, intrabar_candles, tick)
+    results = trading.follow(forecaster)
     tries = None
     if ledger is not None:
         choices = chosen(config) | _choices(candles, forecaster, typed, config, intrabar_candles)
         tries = record_backtest(ledger, run_record(results), Market.of(candles, symbol), choices, forecaster)
     other: Intrabar = "optimistic" if config.intrabar == "pessimistic" else "pessimistic"
-    bounds = {f"the same, {other} inside bars": forecast_account(other)} if ambiguity else None
-    baselines: dict[str, object] = {"buy and hold 1x, after costs": account(BuyAndHold, leverage=1.0)}
+    bounds = {f"the same, {other} inside bars": trading.follow(forecaster, other)} if ambiguity else None
+    baselines: dict[str, object] = {"buy and hold 1x, after costs": trading.run(BuyAndHold, leverage=1.0)}
     if bars_before >= _SLOWEST_BASELINE - 1:
-        baselines[f"SMA cross {config.leverage:g}x"] = account(SmaCross)
+        baselines[f"SMA cross {config.leverage:g}x"] = trading.run(SmaCross)
     parameters = {"model": getattr(forecaster, "name", type(forecaster).__name__), **asdict(config)}
     table = _folds(forecaster, traded, {f"LSTM {config.leverage:g}x": results, **baselines})
-    sections = [] if table is None else [folds_section(table)]
+    folds = [] if table is None else [folds_section(table)]
     return report(
         results,
         out,
@@ -189,8 +160,8 @@ def backtest(
         bounds=bounds,
         parameters=parameters,
         inputs=inputs,
-        sections=[*sections, curves_section(getattr(forecaster, "history", ()))],
-        details={} if table is None else {"walk_forward": table.document()},
+        sections=[*sections, *folds, curves_section(getattr(forecaster, "history", ()))],
+        details={**(details or {}), **({} if table is None else {"walk_forward": table.document()})},
         tries=tries,
     )
 
@@ -280,23 +251,3 @@ def _span(candles: pd.DataFrame, warmup: int, begin: pd.Timestamp, end: pd.Times
         )
     before = max(warmup, _SLOWEST_BASELINE)
     return candles.iloc[max(0, first - before) : last]
-
-
-class _Ticker(bt.Analyzer):
-    """Tells how far a run is, every hundredth of it."""
-
-    params = (("tick", None), ("label", ""), ("bars", 1))
-
-    def start(self) -> None:
-        self._done = 0
-
-    def prenext(self) -> None:
-        self._advance()
-
-    def next(self) -> None:
-        self._advance()
-
-    def _advance(self) -> None:
-        self._done += 1
-        if self._done % max(1, self.p.bars // 100) == 0 or self._done == self.p.bars:
-            self.p.tick(self.p.label, self._done, self.p.bars)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_backtrader.backtesting import BacktestConfig, Tick, backtest
+from lstm_backtrader.backtesting import BacktestConfig, backtest
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.datafeeds.synthetic import SyntheticMarket, synthetic_market
 from lstm_backtrader.errors import DataError
@@ -23,6 +23,7 @@ from lstm_backtrader.forecast.quality import correlation, seam
 from lstm_backtrader.forecast.train_config import TrainConfig
 from lstm_backtrader.forecast.training import train
 from lstm_backtrader.reporting.report import RunReport
+from lstm_backtrader.trading import Tick
 
 TRAIN_BARS = 600_000
 TEST_BARS = 200_000

@@ -48,8 +48,8 @@ FLOORS = {
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report
         reporting.evaluation_page""",
-    5: """session bookkeeping backtesting evaluating demo venue_tables ledger_table evaluation_tables options
-        config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
+    5: """session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
+        options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
         auditing.subjects auditing.command""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
@@ -67,7 +67,7 @@ ALLOWED = {
     "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
         futures.playing futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
-        datafeeds.ccxt_live strategies. session auditing. backtesting demo cli""",
+        datafeeds.ccxt_live strategies. session auditing. trading backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
     "talib": "forecast.talib_features",
     "quantstats": "reporting.tearsheet",

@@ -1,0 +1,86 @@
+"""A strategy on the account of a config, over one span of candles: what a backtest runs several times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import backtrader as bt
+import pandas as pd
+
+from lstm_backtrader.datafeeds.frames import CandleFeed
+from lstm_backtrader.forecast.protocol import Forecaster
+from lstm_backtrader.futures.bar import Intrabar
+from lstm_backtrader.reporting.recorder import RunRecorder
+from lstm_backtrader.session import run
+from lstm_backtrader.strategies.lstm_futures import LSTMFutures
+
+if TYPE_CHECKING:
+    from lstm_backtrader.backtesting import BacktestConfig
+
+Tick = Callable[[str, int, int], None]  # name of the run, bars done, bars in all
+
+
+@dataclass(frozen=True)
+class Trading:
+    """Candles with the warm-up before them, traded from `begin` on; every run has a fresh account."""
+
+    candles: pd.DataFrame
+    begin: pd.Timestamp
+    config: BacktestConfig
+    symbol: str = ""
+    intrabar_candles: pd.DataFrame | None = None
+    tick: Tick | None = None
+
+    def run(
+        self,
+        strategy: type[bt.Strategy],
+        leverage: float | None = None,
+        intrabar: Intrabar | None = None,
+        **params: Any,
+    ) -> list[Any]:
+        """Trade a strategy by the config, or with another leverage or order of prices inside a bar."""
+        begin = self.begin.to_pydatetime()
+        cerebro = bt.Cerebro(stdstats=False)
+        cerebro.adddata(CandleFeed(self.candles, name=self.symbol))
+        cerebro.setbroker(self.config.broker(leverage, intrabar, self.intrabar_candles))
+        cerebro.addstrategy(strategy, trade_from=begin, fraction=self.config.fraction, **params)
+        cerebro.addanalyzer(RunRecorder, start=begin)
+        if self.tick is not None:
+            label = f"{strategy.__name__}{'' if intrabar is None else f' {intrabar}'}"
+            cerebro.addanalyzer(_Ticker, tick=self.tick, label=label, bars=len(self.candles))
+        return list(run(cerebro))
+
+    def follow(self, forecaster: Forecaster, intrabar: Intrabar | None = None) -> list[Any]:
+        """Trade the signal of a forecaster."""
+        return self.run(
+            LSTMFutures,
+            intrabar=intrabar,
+            model=forecaster,
+            threshold=self.config.threshold,
+            allow_insample=self.config.allow_insample,
+            stop_price_pct=self.config.stop_loss,
+            take_profit_price_pct=self.config.take_profit,
+            trailing_price_pct=self.config.trailing,
+        )
+
+
+class _Ticker(bt.Analyzer):
+    """Tells how far a run is, every hundredth of it."""
+
+    params = (("tick", None), ("label", ""), ("bars", 1))
+
+    def start(self) -> None:
+        self._done = 0
+
+    def prenext(self) -> None:
+        self._advance()
+
+    def next(self) -> None:
+        self._advance()
+
+    def _advance(self) -> None:
+        self._done += 1
+        if self._done % max(1, self.p.bars // 100) == 0 or self._done == self.p.bars:
+            self.p.tick(self.p.label, self._done, self.p.bars)
