@@ -218,7 +218,7 @@ def check_candles(frame: pd.DataFrame, source: str = "candles") -> tuple[pd.Data
         raise DataError(f"{source}: {len(table)} distinct bars; at least 2 are needed.")
 
     step = _check_grid(stamps, rows, source)
-    _check_prices(table, stamps, rows, source)
+    check_prices(table, stamps, rows, source)
     table.index = pd.DatetimeIndex(pd.to_datetime(stamps, unit="ns", utc=True), name="open_time")
 
     open_, low, high = (table[name].to_numpy() for name in ("open", "low", "high"))
@@ -365,7 +365,9 @@ def _check_grid(stamps: NDArray[np.int64], rows: NDArray[np.int64], source: str)
     return step
 
 
-def _check_prices(table: pd.DataFrame, stamps: NDArray[np.int64], rows: NDArray[np.int64], source: str) -> None:
+def check_prices(table: pd.DataFrame, stamps: NDArray[np.int64], rows: NDArray[np.int64], source: str) -> None:
+    """Raise `DataError` at the first row (number in `rows`, open time in `stamps`) whose numbers make no candle."""
+
     def refuse(bad: NDArray[np.bool_], column: str, rule: str, remedy: str) -> None:
         if bad.any():
             i = int(np.argmax(bad))

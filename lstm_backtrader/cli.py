@@ -129,7 +129,7 @@ def train(
     _check_out(out)
     candles = read_candles(data, funding=funding, mark=mark)
     show_notes(data, candles)
-    market = Market.of(candles, data.stem)
+    market = Market.of(candles, _market_name(data))
     candles = before_day_after(candles, until)
     with progress_bars() as advance:
         done: dict[int, int] = {}
@@ -232,7 +232,7 @@ def walk_forward(
             device=device,  # type: ignore[arg-type]  # checked above
             progress=progress,
         )
-    record_walk_forward(Ledger(), model, Market.of(candles, data.stem), plan)
+    record_walk_forward(Ledger(), model, Market.of(candles, _market_name(data)), plan)
     model.save(out / "model")
     finer = None if intrabar_data is None else read_candles(intrabar_data)
     files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data}
@@ -301,7 +301,6 @@ def evaluate(
 ) -> None:
     """Judge a model's forecasts on bars it has not seen, beside what is trained the same way and beside luck."""
     _check_out(out)
-    from lstm_backtrader.backtesting import file_sha256
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.evaluating import evaluate as judge
     from lstm_backtrader.evaluation_tables import evaluation_parts
@@ -315,7 +314,7 @@ def evaluate(
     show_notes(data, candles)
     begin, end = _span(from_, until)
     files = {"data": data, "funding": funding, "mark": mark, "model": model / WEIGHTS, "manifest": model / MANIFEST}
-    inputs = {f"{name}_sha256": file_sha256(path) for name, path in files.items() if path is not None}
+    inputs = _hashes(files, {"data": candles})
     with progress_bars() as advance:
         found = judge(candles, forecaster, out, config, begin=begin, end=end, inputs=inputs, tick=advance)
     show(*evaluation_parts(found.document), f"report: {out / 'report.html'}")
@@ -368,12 +367,11 @@ def _trade(
 ) -> None:
     """Backtest the model on disk, write the report and print its figures."""
     from lstm_backtrader.backtesting import backtest as run_backtest
-    from lstm_backtrader.backtesting import file_sha256
     from lstm_backtrader.forecast.ledger import Ledger
     from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
 
-    inputs = {f"{name}_sha256": file_sha256(path) for name, path in files.items() if path is not None}
-    inputs |= {"model_sha256": file_sha256(model / WEIGHTS), "manifest_sha256": file_sha256(model / MANIFEST)}
+    files = {**files, "model": model / WEIGHTS, "manifest": model / MANIFEST}
+    inputs = _hashes(files, {"data": candles, "intrabar": finer})
     with progress_bars() as advance:
         report = run_backtest(
             candles,
@@ -384,7 +382,7 @@ def _trade(
             end=span[1],
             intrabar_candles=finer,
             ambiguity=ambiguity,
-            symbol=files["data"].stem if files["data"] else "",
+            symbol=_market_name(files["data"] or Path()),
             inputs=inputs,
             tick=advance,
             ledger=Ledger(),
@@ -476,6 +474,59 @@ def venues(
     show("In Python: lbt.find_contract('venue:symbol'); of any other market lbt.Contract.from_ccxt(market, tiers).")
 
 
+@app.command("data")
+def list_data(
+    store: o.StoreDir = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every file; exit code 0 only if all are sound.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="With --verify: forget damaged months, so that they are fetched again.")
+    ] = False,
+    export: Annotated[
+        str | None, typer.Option(help="Series to write to --out, say bybit:BTC/USD:BTC:1h, :mark:1h or :funding.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to export to, .parquet or .csv.")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=o.DAY, help="First day to export, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=o.DAY, help="Last day to export, UTC, whole.")] = None,
+    import_: Annotated[
+        Path | None, typer.Option("--import", help="Candle file, or a folder of freqtrade's, to take in.")
+    ] = None,
+    as_: Annotated[str | None, typer.Option("--as", help="Series that the imported file is of.")] = None,
+    venue: Annotated[str | None, typer.Option(help="Venue that imported files of freqtrade are of.")] = None,
+) -> None:
+    """List the market data on disk, check it, export it, or import files."""
+    from datetime import timedelta
+
+    from lstm_backtrader.data_command import DataRequest, check, export_series, import_files
+    from lstm_backtrader.datafeeds.store import Store
+    from lstm_backtrader.store_table import store_table
+
+    end = None if until is None else until + timedelta(days=1)
+    request = DataRequest(verify, repair, export, out, since, end, import_, as_, venue)
+    place = Store(store)
+    if request.export is not None:
+        show(export_series(place, request))
+    elif request.import_ is not None:
+        for line in import_files(place, request):
+            show(line)
+    elif verify or repair:
+        damaged = 0
+        for line, found in check(place, repair):
+            show(line)
+            damaged += len(found)
+        show(f"{damaged} damaged" if damaged else "all sound", f"store: {place.root}")
+        if damaged and not repair:
+            raise typer.Exit(1)
+    else:
+        table, unreadable = store_table(place)
+        if table.row_count:
+            show_whole(table)
+        elif not unreadable:
+            show("The store is empty. `lbt download` fills it, `lbt data --import` takes in files.")
+        show(*unreadable, f"store: {place.root}")
+
+
 @app.command()
 def audit(
     data: o.Data,
@@ -555,6 +606,27 @@ def _import_own(path: Path | None) -> None:
         from lstm_backtrader.own_module import import_file
 
         import_file(path)
+
+
+def _market_name(data: Path) -> str:
+    """What trials on these candles are filed under."""
+    from lstm_backtrader.candle_files import names_series
+
+    return str(data) if names_series(data) else data.stem
+
+
+def _hashes(files: dict[str, Path | None], tables: dict[str, pd.DataFrame | None]) -> dict[str, str]:
+    """SHA-256 of every input: of a file its bytes, of a series of the store the numbers of its table."""
+    from lstm_backtrader.backtesting import file_sha256
+    from lstm_backtrader.candle_files import names_series
+    from lstm_backtrader.candles import candles_sha256
+
+    hashes = {}
+    for name, path in files.items():
+        if path is not None:
+            table = tables.get(name) if names_series(path) else None
+            hashes[f"{name}_sha256"] = file_sha256(path) if table is None else candles_sha256(table)
+    return hashes
 
 
 def _check_out(out: Path) -> None:

@@ -10,9 +10,11 @@ from typer import Option
 
 DAY = ["%Y-%m-%d"]
 
-Data = Annotated[Path, Option(help="Candles: Parquet, CSV or feather.", show_default=False)]
+Data = Annotated[Path, Option(help="Candles: a file, or a series of the store.", show_default=False)]
 Funding = Annotated[Path | None, Option(help="Funding rates: a time column and funding_rate.")]
 Mark = Annotated[Path | None, Option(help="Candles of the mark price, same bar length.")]
+
+StoreDir = Annotated[Path | None, Option("--store", help="Folder of market data; default $LBT_STORE or your own.")]
 
 FeatureModule = Annotated[Path | None, Option(help="Python file that registers features and labels of your own.")]
 

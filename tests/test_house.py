@@ -23,7 +23,9 @@ HOMES = {
 # Floors of the house: a file imports from its own floor (never in a circle) or from below. Every file is listed,
 # so that a new one has to find its place first.
 FLOORS = {
-    0: "errors candles candle_files events own_module futures.rules",
+    0: """errors candles candle_files events own_module joining whole_files futures.rules datafeeds.spans
+        datafeeds.series datafeeds.store_manifest datafeeds.store datafeeds.stored datafeeds.store_check
+        datafeeds.store_files""",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
         forecast.barriers forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
         forecast.description forecast.step forecast.cache forecast.function_code forecast.history
@@ -43,12 +45,13 @@ FLOORS = {
         futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
         futures.matching futures.coverage futures.finer futures.playing futures.broker
         reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
-        datafeeds.replaying datafeeds.resample datafeeds.store datafeeds.ccxt_history datafeeds.ccxt_live""",
+        datafeeds.replaying datafeeds.resample datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report
         reporting.evaluation_page""",
-    5: """session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
+    5: """data_command store_table
+        session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
         auditing.subjects auditing.command""",
 }
@@ -63,10 +66,10 @@ ALLOWED = {
     "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
     "pydantic": """forecast.manifest forecast.schedule forecast.trials forecast.ledger config_file
-        futures.venue_files""",
+        futures.venue_files datafeeds.store_manifest""",
     "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
         futures.playing futures.broker reporting.recorder
-        datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample datafeeds.store
+        datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample
         datafeeds.ccxt_live strategies. session auditing. trading backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
     "talib": "forecast.talib_features",
@@ -75,7 +78,7 @@ ALLOWED = {
     "plotly": "reporting.chart reporting.page",
     "typer": "cli options",
     "arch": "reporting.significance",
-    "rich": "terminal venue_tables ledger_table evaluation_tables",
+    "rich": "terminal store_table venue_tables ledger_table evaluation_tables",
 }
 
 
