@@ -27,8 +27,8 @@ FLOORS = {
         datafeeds.series datafeeds.store_manifest datafeeds.store datafeeds.stored datafeeds.store_check
         datafeeds.store_files""",
     1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
-        forecast.barriers forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
-        forecast.description forecast.step forecast.cache forecast.function_code forecast.history
+        forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
+        forecast.barriers forecast.description forecast.step forecast.cache forecast.function_code forecast.history
         forecast.train_config forecast.material forecast.schedule forecast.folds forecast.named forecast.registry
         forecast.windows forecast.price_features forecast.flow_features forecast.indicator_features
         forecast.time_features forecast.talib_features forecast.classes forecast.targets forecast.catalogue
