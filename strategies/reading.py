@@ -41,7 +41,8 @@ class SituationReader:
         self._gap_s = 0.0
         self._rate_line = getattr(self._data.lines, "funding_rate", None)
         self._rate = _NAN
-        self._equity = self._peak = self._day_equity = float(self._broker.getvalue())
+        self._equity = self._peak = self._day_equity = self._day_low = float(self._broker.getvalue())
+        self._deepest = 0.0
         self._day: int | None = None
         self._trades_seen = 0
         self._losses = 0
@@ -81,8 +82,10 @@ class SituationReader:
         equity = float(self._broker.getvalue())
         day = int(self._ends - 1) // 86_400
         if day != self._day:
-            self._day, self._day_equity = day, self._equity
-        self._equity, self._peak = equity, max(self._peak, equity)
+            self._day, self._day_equity, self._day_low = day, self._equity, equity
+        self._equity, self._peak, self._day_low = equity, max(self._peak, equity), min(self._day_low, equity)
+        if self._peak > 0.0:
+            self._deepest = max(self._deepest, 1.0 - equity / self._peak)
         self._count_trades()
 
     def read(self, side: int = 0) -> Situation:
@@ -109,9 +112,12 @@ class SituationReader:
             equity=self._equity,
             free=float(self._broker.getcash()),
             peak_equity=self._peak,
+            deepest_drawdown=self._deepest,
             day_equity=self._day_equity,
+            day_low_equity=self._day_low,
             open_notional=self._open_notional(),
             open_risk=self._open_risk(),
+            own_risk=self._open_risk(data),
             losses_in_row=self._losses,
             bars_since_exit=self._bar - self._exit_bar,
             bars_since_loss=self._bar - self._loss_bar,
@@ -119,7 +125,8 @@ class SituationReader:
             size=float(position.size),
             entry_price=float(position.price) if position.size else _NAN,
             bars_held=self._bar - trades[-1].baropen + 1 if trades and not trades[-1].isclosed else 0,
-            **self._said(price),
+            **self._said(),
+            **self._model_dates(),
         )
 
     def _trades(self) -> list[Any]:
@@ -155,12 +162,12 @@ class SituationReader:
         held = self._broker.positions.items()
         return float(sum(abs(each.size) * data.close[0] for data, each in held if each.size))
 
-    def _open_risk(self) -> float:
-        """Each position to its nearest stop; without one, its margin is what it can lose."""
+    def _open_risk(self, of: Any = None) -> float:
+        """Of each position, or those of one data, down to its nearest stop; without one it can lose its margin."""
         if not isinstance(self._broker, FuturesBroker):
             return 0.0
         risk = 0.0
-        for data, tradeid, leg in self._broker.legs():
+        for data, tradeid, leg in self._broker.legs(of):
             stops = [
                 matching.level(order)
                 for order in self._broker.pending
@@ -172,7 +179,7 @@ class SituationReader:
             risk += min(max(0.0, loss), behind)
         return risk
 
-    def _said(self, price: float) -> dict[str, Any]:
+    def _said(self) -> dict[str, Any]:
         """What the forecast says, in the words of a `Situation`."""
         if self._forecast is None:
             return {}
@@ -184,9 +191,22 @@ class SituationReader:
         }
         horizon = getattr(self._forecaster, "horizon", None)
         said["horizon"] = horizon
-        if horizon is not None and not getattr(self._forecaster, "is_class", False):
+        is_class = getattr(self._forecaster, "is_class", False)
+        if "prob_up" in said:
+            said["prob_down"] = said["prob_up"] - said["forecast"] if is_class else 1.0 - said["prob_up"]
+        if horizon is not None and not is_class:
             said["expected_return"] = said["forecast"] * self._volatility() * math.sqrt(horizon)
         return said
+
+    def _model_dates(self) -> dict[str, Any]:
+        """When the model of this bar was trained and is too old, as far as the forecaster knows."""
+        model = self._forecaster
+        described_at = getattr(model, "described_at", None)
+        if described_at is not None:  # a schedule: of several models the one of this bar
+            begins = self._ends - (pace_s(self._data) or 0)
+            model = described_at(round(begins) * 1_000_000_000)
+        dates = {"trained_until": "trained_until", "expires": "valid_until"}
+        return {name: getattr(model, theirs, None) for name, theirs in dates.items()}
 
 
 def _next_stamp(moment: datetime, contract: Contract) -> datetime:

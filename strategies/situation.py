@@ -41,9 +41,12 @@ class Situation:
     equity: float = _NAN
     free: float = _NAN  # balance that new positions may use
     peak_equity: float = _NAN  # highest at a close so far
+    deepest_drawdown: float = 0.0  # so far: the most that equity has been below its peak, as a fraction of it
     day_equity: float = _NAN  # at the last close before the UTC day of `moment` began
+    day_low_equity: float = _NAN  # lowest at a close of that day so far
     open_notional: float = 0.0  # of all positions of the account, long and short alike
     open_risk: float = 0.0  # what all positions lose if each stop is met at its price
+    own_risk: float = 0.0  # what that of this data adds to it
     losses_in_row: int = 0  # trades closed at a loss since the last one that was not
     bars_since_exit: float = math.inf
     bars_since_loss: float = math.inf
@@ -58,6 +61,7 @@ class Situation:
     # the forecast
     forecast: float = _NAN  # in units of the label
     prob_up: float = _NAN
+    prob_down: float = _NAN  # 1 - prob_up, but of classes that of a fall that pays
     spread: float = _NAN  # disagreement of the ensemble, in units of `forecast`
     lo: float = _NAN  # interval around the forecast, in its units
     hi: float = _NAN

@@ -203,6 +203,43 @@ def test_a_situation_knows_the_equity_a_day_began_with_and_the_peak():
     assert seen[-1].peak_equity == pytest.approx(1_090)
     assert seen[-1].day_equity == pytest.approx(1_090)  # 23:00 closed with the day
     assert seen[-1].equity == pytest.approx(1_000)
+    assert seen[-1].day_low_equity == pytest.approx(1_000)
+    assert seen[22].day_low_equity == 1_000
+    assert seen[23].day_low_equity == 1_000
+
+
+def test_a_situation_knows_the_deepest_drawdown_so_far():
+    bars = [CALM, CALM, (100, 110, 88, 88), (110, 110, 110, 110), (99, 99, 99, 99)]
+
+    seen = situations(candles(bars, [1] * 5), fraction=1 / 3)
+
+    assert [each.deepest_drawdown for each in seen] == pytest.approx([0, 0, 0.12, 0.12, 0.12])
+
+
+def test_a_situation_knows_what_of_the_risk_is_its_own():
+    cerebro = bt.Cerebro(stdstats=False)
+    for name in ("one", "other"):
+        cerebro.adddata(CandleFeed(candles([CALM] * 4, [1] * 4), name=name))
+    cerebro.setbroker(FuturesBroker(leverage=3, cash=1_000.0, taker_fee=0.0, maker_fee=0.0))
+
+    class Both(bt.Strategy):
+        def start(self):
+            self.desks = [
+                Desk(self, sizing=Seen(), exits=[StopLoss(distance)], data=data)
+                for data, distance in zip(self.datas, (0.02, 0.05), strict=True)
+            ]
+
+        def next(self):
+            for desk in self.desks:
+                desk.observe()
+                if not desk.held:
+                    desk.enter(+1)
+
+    cerebro.addstrategy(Both)
+    one, other = (desk.reader.read(1) for desk in cerebro.run()[0].desks)
+
+    assert (one.own_risk, other.own_risk) == (pytest.approx(4), pytest.approx(10))
+    assert one.open_risk == other.open_risk == pytest.approx(14)
 
 
 def test_a_situation_knows_the_last_funding_rate_and_the_next_stamp():
@@ -231,6 +268,46 @@ def test_a_gap_before_the_bar_is_told(candles_of):
     table = candles_of(10).assign(wish=0.0).drop(index=pd.Timestamp("2024-01-01 05:00", tz="UTC"))
 
     assert [each.gap_s for each in situations(table)][4:7] == [0, 3600, 0]
+
+
+class Said(bt.Indicator):
+    """The lines of an `LSTMSignal` that always says the same, and its forecaster."""
+
+    lines = ("forecast", "prob_up")
+    params = (("forecaster", None),)
+
+    def __init__(self):
+        self.forecaster = self.p.forecaster
+
+    def next(self):
+        self.lines.forecast[0], self.lines.prob_up[0] = 0.2, 0.5
+
+
+def told_of(forecaster):
+    class Forecasting(Wish):
+        def __init__(self):
+            super().__init__()
+            self.forecast = Said(self.data, forecaster=forecaster)
+
+    return run(candles([CALM] * 3, [0] * 3), Forecasting).desk.reader.read(1)
+
+
+def test_a_situation_knows_how_probable_a_fall_is(fixed_forecaster):
+    quantity, classes = fixed_forecaster(), fixed_forecaster()
+    classes.is_class = True
+
+    assert told_of(quantity).prob_down == 0.5
+    assert told_of(classes).prob_down == pytest.approx(0.3)  # 0.5 up, 0.2 neither
+
+
+def test_a_situation_knows_how_old_its_model_is(tiny_model, tiny_schedule, fixed_forecaster):
+    manifest = tiny_model.manifest.model_copy(update={"expires": datetime(2030, 1, 1, tzinfo=UTC)})
+    model = type(tiny_model)(manifest, tiny_model.nets)
+
+    assert told_of(fixed_forecaster()).trained_until is None
+    assert told_of(model).trained_until == manifest.trained_until
+    assert told_of(model).expires == manifest.expires
+    assert told_of(tiny_schedule).trained_until == tiny_schedule.manifest.models[-1].manifest.trained_until
 
 
 # ---- alone, in anyone's strategy

@@ -49,6 +49,16 @@ class DescribedModel:
         return self.manifest.validation.half_width
 
     @property
+    def trained_until(self) -> pd.Timestamp:
+        """Open of the last bar that a label of the training belongs to."""
+        return pd.Timestamp(self.manifest.trained_until)
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it forecasts which of three classes comes, and no quantity."""
+        return self.manifest.label.kind == "three_classes"
+
+    @property
     def valid_from(self) -> pd.Timestamp:
         """Open of the first bar that no train or validation label has seen."""
         return pd.Timestamp(self.manifest.trained_until) + (self.manifest.purge_bars + 1) * self.timeframe

@@ -137,6 +137,11 @@ class DescribedSchedule:
         return self.described[0].horizon
 
     @property
+    def is_class(self) -> bool:
+        """Whether they forecast which of three classes comes, and no quantity."""
+        return self.described[0].is_class
+
+    @property
     def seam(self) -> float | None:
         """The worst seam of a model; None where none is known."""
         return max((model.seam for model in self.described if model.seam is not None), default=None)
@@ -150,6 +155,10 @@ class DescribedSchedule:
     def model_at(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
         """(T,) the newest model trained before each bar (ns since 1970); the first for bars before all."""
         return np.maximum(np.searchsorted(self.begins.asi8, times, side="right") - 1, 0)
+
+    def described_at(self, time: int) -> DescribedModel:
+        """The model of the bar that opens at `time`, ns since 1970."""
+        return self.described[int(self.model_at(np.array([time]))[0])]
 
     def threshold_at(self, times: NDArray[np.int64]) -> NDArray[np.float64]:
         """(T,) |forecast| from which the signal of each bar is +-1."""
