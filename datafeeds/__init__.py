@@ -11,16 +11,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.grouping import resample_candles
+    from lstm_backtrader.datafeeds.series import Series
+    from lstm_backtrader.datafeeds.store import Store
+    from lstm_backtrader.datafeeds.store_feed import StoreFeed
     from lstm_backtrader.datafeeds.synthetic import synthetic_market
 
 _HOME = {
     "CandleFeed": "lstm_backtrader.datafeeds.frames",
+    "Series": "lstm_backtrader.datafeeds.series",
+    "Store": "lstm_backtrader.datafeeds.store",
+    "StoreFeed": "lstm_backtrader.datafeeds.store_feed",
     "resample_candles": "lstm_backtrader.datafeeds.grouping",
     "synthetic_market": "lstm_backtrader.datafeeds.synthetic",
 }
 
 __all__ = [
     "CandleFeed",
+    "Series",
+    "Store",
+    "StoreFeed",
     "resample_candles",
     "synthetic_market",
 ]

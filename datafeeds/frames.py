@@ -27,7 +27,7 @@ _NS = 1_000_000_000
 _LINE_OF = {"open_interest": "openinterest"}  # our column -> Backtrader's line; all others keep their name
 
 
-class _LinesFromColumns(bt.feed.MetaAbstractDataBase):
+class LinesFromColumns(bt.feed.MetaAbstractDataBase):
     """Makes `CandleFeed(candles)` an instance of a subclass that has the table's extra columns as lines.
 
     Lines are class attributes in Backtrader, so each set of extra columns needs a class of its own.
@@ -38,7 +38,7 @@ class _LinesFromColumns(bt.feed.MetaAbstractDataBase):
         return with_lines(cls, _extra_lines(cls, table)), (), {**params, "dataname": table}
 
 
-class CandleFeed(bt.feed.DataBase, metaclass=_LinesFromColumns):
+class CandleFeed(bt.feed.DataBase, metaclass=LinesFromColumns):
     """Candles as a Backtrader data.
 
     `candles`: DataFrame (T, columns) as `lstm_backtrader.candles` defines it; the index is the bar's open

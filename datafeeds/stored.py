@@ -11,7 +11,7 @@ from lstm_backtrader.errors import DataError
 from lstm_backtrader.joining import join_funding, join_mark
 
 from .series import Series
-from .spans import Moment
+from .spans import Moment, Span
 from .store import Store
 
 _MINUTE = pd.Timedelta(minutes=1)  # venues stamp a settlement some milliseconds beside it
@@ -48,12 +48,16 @@ def stored_candles(
         )
     unasked = store.missing(series, first, end)
     if unasked:
-        lines.append(
-            f"{len(unasked)} spans were never asked of the venue, the first from {unasked[0][0]:%Y-%m-%d %H:%M} to "
-            f"{unasked[0][1]:%Y-%m-%d %H:%M}"
-        )
+        lines.append(f"never fetched: {show_spans(unasked)}")
     candles.attrs = {"notes": lines, "symbol": series.symbol}
     return candles
+
+
+def show_spans(spans: list[Span]) -> str:
+    """The first of some spans in words, and how many more there are."""
+    start, end = spans[0]
+    more = f" and {len(spans) - 1} more spans" if len(spans) > 1 else ""
+    return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}{more}"
 
 
 def download_command(series: Series, since: str = "2023-01-01") -> str:

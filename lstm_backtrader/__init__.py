@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.resample import replay, resample
+    from lstm_backtrader.datafeeds.store_feed import StoreFeed
     from lstm_backtrader.evaluating import evaluate
     from lstm_backtrader.events import join_events
     from lstm_backtrader.forecast.evaluation import EvaluateConfig
@@ -39,6 +40,7 @@ _HOME = {
     "EvaluateConfig": "lstm_backtrader.forecast.evaluation",
     "FuturesBroker": "lstm_backtrader.futures.broker",
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
+    "StoreFeed": "lstm_backtrader.datafeeds.store_feed",
     "TrainConfig": "lstm_backtrader.forecast.train_config",
     "WalkForwardConfig": "lstm_backtrader.forecast.folds",
     "audit": "lstm_backtrader.auditing.subjects",
@@ -66,6 +68,7 @@ __all__ = [
     "EvaluateConfig",
     "FuturesBroker",
     "LSTMSignal",
+    "StoreFeed",
     "TrainConfig",
     "WalkForwardConfig",
     "audit",

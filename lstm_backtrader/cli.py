@@ -22,6 +22,7 @@ from lstm_backtrader.terminal import (
     model_table,
     progress_bars,
     show,
+    show_all,
     show_notes,
     show_whole,
 )
@@ -508,14 +509,11 @@ def list_data(
     if request.export is not None:
         show(export_series(place, request))
     elif request.import_ is not None:
-        for line in import_files(place, request):
-            show(line)
+        show_all(import_files(place, request))
     elif verify or repair:
-        damaged = 0
-        for line, found in check(place, repair):
-            show(line)
-            damaged += len(found)
-        show(f"{damaged} damaged" if damaged else "all sound", f"store: {place.root}")
+        damaged = show_all(check(place, mend=repair))
+        remedy = "" if repair else "; --repair makes the rest readable"
+        show(f"{damaged} damaged{remedy}" if damaged else "all sound", f"store: {place.root}")
         if damaged and not repair:
             raise typer.Exit(1)
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lstm_backtrader.datafeeds.series import Series, parse_series
 from lstm_backtrader.datafeeds.store import Store
-from lstm_backtrader.datafeeds.store_check import Damage, repair, verify
+from lstm_backtrader.datafeeds.store_check import repair, verify
 from lstm_backtrader.datafeeds.store_files import candle_files, export, freqtrade_series, import_file
 from lstm_backtrader.errors import ConfigError
 
@@ -45,14 +45,11 @@ class DataRequest:
             )
 
 
-def check(store: Store, mend: bool) -> Iterator[tuple[str, list[Damage]]]:
-    """A line for each series that is damaged, or was mended, with what of it is still so."""
+def check(store: Store, mend: bool) -> Iterator[str]:
+    """A line for each damage; with `mend`, what was done about it, too."""
     for series in store.series():
-        for damage in (found := verify(store, series)):
-            yield str(damage), [damage]
-        if mend and found:
-            for damage in found:
-                yield repair(store, damage), []
+        for damage in verify(store, series):
+            yield f"{damage}\n  {repair(store, damage)}" if mend else str(damage)
 
 
 def export_series(store: Store, request: DataRequest) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,15 @@ def show(*parts: str | Table) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for part in parts:
         console.print(part, markup=False) if isinstance(part, str) else console.print(part)
+
+
+def show_all(lines: Iterable[str]) -> int:
+    """Print lines as they come; gives their number."""
+    number = 0
+    for line in lines:
+        show(line)
+        number += 1
+    return number
 
 
 def show_whole(table: Table) -> None:

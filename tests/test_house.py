@@ -45,7 +45,7 @@ FLOORS = {
         futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
         futures.matching futures.coverage futures.finer futures.playing futures.broker
         reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
-        datafeeds.replaying datafeeds.resample datafeeds.ccxt_history datafeeds.ccxt_live""",
+        datafeeds.replaying datafeeds.store_feed datafeeds.resample datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report

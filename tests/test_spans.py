@@ -52,7 +52,7 @@ def test_runs_of_bars_fill_the_hours_they_open(opens):
 
 
 @pytest.mark.parametrize(
-    "given_", ["2024-01-01", "2024-01-01T01:00+01:00", datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)]
+    "given_", ["2024-01-01", "2024-01-01T01:00+01:00", pd.Timestamp("2024-01-01"), datetime(2024, 1, 1, tzinfo=UTC)]
 )
 def test_a_moment_is_in_utc(given_):
     assert moment(given_) == at(0)

@@ -122,7 +122,7 @@ def test_since_must_not_be_after_until(store, bars):
 
 def test_a_file_cannot_be_a_store(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="file is a file. Give a directory"):
+    with pytest.raises(ConfigError, match=r"file is a file. Give a directory"):
         Store(tmp_path / "file")
 
 
@@ -229,7 +229,7 @@ def writer(store, bars, tmp_path):
     """`writer(first, last)` starts a process that fills the store page by page with what is missing."""
     bars.to_parquet(tmp_path / "bars.parquet")
 
-    def start(first=0, last=len(bars)):
+    def start(first=0, last=10**9):
         code = [sys.executable, "-c", WRITER, store.root, tmp_path / "bars.parquet", first, last]
         process = subprocess.Popen(list(map(str, code)), stdout=subprocess.PIPE)
         process.stdout.readline()
@@ -302,7 +302,7 @@ def test_the_manifest_of_another_series_is_refused(store, bars):
 
 
 def test_bad_rows_are_refused_before_anything_is_written(store, bars):
-    with pytest.raises(DataError, match="bybit:BTC/USD:BTC:1h from a page: .* close nan is not a finite number"):
+    with pytest.raises(DataError, match=r"bybit:BTC/USD:BTC:1h from a page: .* close nan is not a finite number"):
         store.append(SERIES, bars.assign(close=float("nan")), "a page")
     assert not store.root.exists()
 
