@@ -151,22 +151,8 @@ def test_a_full_disk_is_one_line_and_the_store_stays_readable(lbt, store, tmp_pa
 
 def test_other_commands_take_a_series_of_the_store_as_data(lbt, tiny_market, tmp_path):
     Store().append(SERIES, tiny_market, "a synthetic market")
-    short = [
-        "--horizon",
-        "4",
-        "--context",
-        "32",
-        "--stride",
-        "8",
-        "--hidden",
-        "4",
-        "--seeds",
-        "1",
-        "--steps",
-        "20",
-        "--embargo",
-        "24",
-    ]
+    sizes = {"horizon": 4, "context": 32, "stride": 8, "hidden": 4, "seeds": 1, "steps": 20, "embargo": 24}
+    short = [word for name, size in sizes.items() for word in (f"--{name}", size)]
     trained = lbt("train", "--data", NAME, "--until", "2020-03-20", "--out", tmp_path / "model", *short)
     assert trained.code == 0, trained.err
     traded = lbt("backtest", "--data", NAME, "--model", tmp_path / "model", "--out", tmp_path / "run")
