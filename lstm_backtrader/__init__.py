@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lstm_backtrader.futures.broker import FuturesBroker
     from lstm_backtrader.futures.contract import Contract
     from lstm_backtrader.futures.venues import find_contract
+    from lstm_backtrader.indicators.elliott import ElliottWaves
     from lstm_backtrader.indicators.lstm import LSTMSignal
     from lstm_backtrader.reporting.report import report, report_from_equity
     from lstm_backtrader.session import instrument, run
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 _HOME = {
     "CandleFeed": "lstm_backtrader.datafeeds.frames",
     "Contract": "lstm_backtrader.futures.contract",
+    "ElliottWaves": "lstm_backtrader.indicators.elliott",
     "EvaluateConfig": "lstm_backtrader.forecast.evaluation",
     "FuturesBroker": "lstm_backtrader.futures.broker",
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
@@ -65,6 +67,7 @@ _SUBPACKAGES = ("datafeeds", "strategies")
 __all__ = [
     "CandleFeed",
     "Contract",
+    "ElliottWaves",
     "EvaluateConfig",
     "FuturesBroker",
     "LSTMSignal",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstm_backtrader.strategies.baselines import BuyAndHold, Momentum, RandomEntry, SmaCross
     from lstm_backtrader.strategies.desk import Desk
+    from lstm_backtrader.strategies.elliott_futures import ElliottFutures
     from lstm_backtrader.strategies.exits import StopLoss, TakeProfit, TrailingStop
     from lstm_backtrader.strategies.lstm_futures import LSTMFutures
     from lstm_backtrader.strategies.signal_futures import SignalFutures
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _HOME = {
     "BuyAndHold": "baselines",
     "Desk": "desk",
+    "ElliottFutures": "elliott_futures",
     "LSTMFutures": "lstm_futures",
     "Momentum": "baselines",
     "RandomEntry": "baselines",
@@ -32,6 +34,7 @@ _HOME = {
 __all__ = [
     "BuyAndHold",
     "Desk",
+    "ElliottFutures",
     "LSTMFutures",
     "Momentum",
     "RandomEntry",

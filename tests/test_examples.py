@@ -79,3 +79,10 @@ def test_three_lines_change_from_the_script_before_to_the_one_after():
 def test_examples_are_short():
     for path in EXAMPLES.glob("*.py"):
         assert len(path.read_text().splitlines()) < 60, path.name
+
+
+@pytest.mark.slow
+def test_the_stop_at_the_invalidation_loses_what_it_says_on_a_market_without_waves(tmp_path):
+    equity = float(run_example("elliott_stop.py", folder=tmp_path))
+    assert 7_000 < equity < 10_500
+    assert "Elliott waves of SYNTHETIC" in (tmp_path / "report.html").read_text()

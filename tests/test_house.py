@@ -26,11 +26,12 @@ FLOORS = {
     0: """errors candles candle_files events own_module joining whole_files futures.rules datafeeds.spans
         datafeeds.series datafeeds.store_manifest datafeeds.store datafeeds.stored datafeeds.store_check
         datafeeds.store_files""",
-    1: """forecast.protocol forecast.features forecast.labels forecast.elliott forecast.context forecast.quality
+    1: """forecast.protocol forecast.features forecast.labels forecast.context forecast.quality
         forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
         forecast.barriers forecast.description forecast.step forecast.cache forecast.function_code forecast.history
         forecast.train_config forecast.material forecast.schedule forecast.folds forecast.named forecast.registry
         forecast.windows forecast.price_features forecast.flow_features forecast.indicator_features
+        forecast.zigzag forecast.elliott forecast.wave_series forecast.elliott_features forecast.elliott_null
         forecast.time_features forecast.talib_features forecast.classes forecast.targets forecast.catalogue
         forecast.skill forecast.calibration forecast.conformal forecast.ridge forecast.drift forecast.verdict
         futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
@@ -48,8 +49,9 @@ FLOORS = {
         datafeeds.replaying datafeeds.store_feed datafeeds.resample datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
+        strategies.elliott_futures
         reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report
-        reporting.evaluation_page""",
+        reporting.evaluation_page reporting.wave_chart""",
     5: """data_command store_table
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.errors import ConfigError
+from lstm_backtrader.forecast.elliott_features import elliott_features
 from lstm_backtrader.forecast.flow_features import volume_spikes
 from lstm_backtrader.forecast.indicator_features import average_true_range
 from lstm_backtrader.forecast.price_features import VOLATILITY_MEMORY, volatility
@@ -22,12 +23,14 @@ from lstm_backtrader.forecast.windows import window_mean_std
 
 __all__ = [
     "DEFAULT",
+    "ELLIOTT",
     "FEATURES",
     "VOLATILITY_MEMORY",
     "Feature",
     "FeatureSpec",
     "average_true_range",
     "default_features",
+    "elliott_features",
     "event",
     "feature",
     "longest_memory",
@@ -41,6 +44,7 @@ __all__ = [
 ]
 
 DEFAULT = "default"  # stands for the default list where features are chosen by text
+ELLIOTT = "elliott"  # and this for all lines of a wave count
 
 
 def default_features(events: Sequence[str] = ()) -> tuple[FeatureSpec, ...]:
@@ -63,11 +67,12 @@ def parse_features(texts: Sequence[str], events: Sequence[str] = ()) -> tuple[Fe
     """Features chosen by text, in their order, and one for each event column.
 
     ``["default", "rsi:span=14, macd"]`` is the default list, an RSI and a MACD; several may stand in one text,
-    parted by commas. Raises `ConfigError`.
+    parted by commas. ``elliott`` is every line of `elliott_wave`. Raises `ConfigError`.
     """
+    lists = {DEFAULT: default_features, ELLIOTT: elliott_features}
     specs: list[FeatureSpec] = []
     for text in (part.strip() for each in texts for part in each.split(",")):
-        specs += default_features() if text == DEFAULT else (FeatureSpec.parse(text),)
+        specs += lists[text]() if text in lists else (FeatureSpec.parse(text),)
     specs += (FeatureSpec("event", {"column": column}) for column in events)
     twice = next((spec for number, spec in enumerate(specs) if spec in specs[:number]), None)
     if twice is not None:

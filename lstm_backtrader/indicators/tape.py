@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import backtrader as bt
 import numpy as np
@@ -17,14 +17,42 @@ _NS = 1_000_000_000
 _ENOUGH_BARS = 10  # to measure their length by the median: fewer, and one gap would count as the length
 
 
-class Tape:
-    """Reads `columns` of a Backtrader data (untyped there), bars of `step_s` seconds stamped as `place` says."""
+class Reader(NamedTuple):
+    """Who reads a data, in the words of messages. `call`: how it is made; `expects`: bars of another length."""
 
-    def __init__(self, data: Any, columns: Sequence[str], step_s: int, stamps: Stamps | None = None) -> None:
+    name: str
+    call: str
+    expects: str
+    remedy: str
+
+
+_MODEL = Reader(
+    "the model",
+    "LSTMSignal(self.data, model=...)",
+    "the model was trained on",
+    "Resample the data, or train a model on such bars.",
+)
+
+
+class Tape:
+    """Reads `columns` of a Backtrader data (untyped there), bars of `step_s` seconds stamped as `place` says.
+
+    `reader`: who reads, for messages.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        columns: Sequence[str],
+        step_s: int,
+        stamps: Stamps | None = None,
+        reader: Reader | None = None,
+    ) -> None:
+        self.reader = reader or _MODEL
         if not isinstance(data, bt.feed.AbstractDataBase):
             raise ConfigError(
-                f"the model reads {', '.join(columns)} of a data feed, and was given a line or an indicator "
-                f"({type(data).__name__}). Give the data itself: LSTMSignal(self.data, model=...)."
+                f"{self.reader.name} reads {', '.join(columns)} of a data feed, and was given a line or an "
+                f"indicator ({type(data).__name__}). Give the data itself: {self.reader.call}."
             )
         self.data = data
         self.step_s = step_s
@@ -37,7 +65,7 @@ class Tape:
         line = getattr(self.data.lines, name, None)
         if line is None:
             raise DataError(
-                f"the model reads column '{name}' and the data has no line of that name. "
+                f"{self.reader.name} reads column '{name}' and the data has no line of that name. "
                 f"Use lstm_backtrader.CandleFeed(candles), which makes a line of every column."
             )
         return line
@@ -89,7 +117,7 @@ class Tape:
         measured = bar_seconds(bars.open_time)
         if measured != self.step_s:
             raise TimeframeError(
-                f"the data has {format_timeframe(measured)} bars (measured), the model was trained on "
-                f"{format_timeframe(self.step_s)}. Resample the data, or train a model on such bars."
+                f"the data has {format_timeframe(measured)} bars (measured), {self.reader.expects} "
+                f"{format_timeframe(self.step_s)}. {self.reader.remedy}"
             )
         check_clock(bars.open_time, self.step_s)

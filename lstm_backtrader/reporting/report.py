@@ -28,6 +28,7 @@ from lstm_backtrader.reporting.notes import account_notes, ambiguity_notes, equi
 from lstm_backtrader.reporting.page import Page, render_page
 from lstm_backtrader.reporting.recorder import RunRecord, run_record
 from lstm_backtrader.reporting.tearsheet import tearsheet_html
+from lstm_backtrader.reporting.wave_chart import wave_sections
 
 __all__ = ["RunReport", "read_equity", "report", "report_from_equity"]
 
@@ -93,7 +94,7 @@ def report(
         simulation=record.simulation or {},
         money_digits=record.money_digits,
         parameters=shown,
-        sections=tuple(sections),
+        sections=(*wave_sections(results), *sections),
         tries=tries,
         holding_days=_holding_days(record),
     )
