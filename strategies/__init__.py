@@ -10,40 +10,63 @@ if TYPE_CHECKING:
     from lstm_backtrader.strategies.desk import Desk
     from lstm_backtrader.strategies.elliott_futures import ElliottFutures
     from lstm_backtrader.strategies.exits import StopLoss, TakeProfit, TrailingStop
+    from lstm_backtrader.strategies.limits import leverage_for
     from lstm_backtrader.strategies.lstm_futures import LSTMFutures
     from lstm_backtrader.strategies.signal_futures import SignalFutures
     from lstm_backtrader.strategies.situation import Situation
-    from lstm_backtrader.strategies.sizing import size_for
+    from lstm_backtrader.strategies.sizing import (
+        Capped,
+        CappedKelly,
+        FixedNotional,
+        FractionOfEquity,
+        RiskPerTrade,
+        VolatilityTarget,
+        size_for,
+    )
 
 _HOME = {
     "BuyAndHold": "baselines",
+    "Capped": "sizing",
+    "CappedKelly": "sizing",
     "Desk": "desk",
     "ElliottFutures": "elliott_futures",
+    "FixedNotional": "sizing",
+    "FractionOfEquity": "sizing",
     "LSTMFutures": "lstm_futures",
     "Momentum": "baselines",
     "RandomEntry": "baselines",
+    "RiskPerTrade": "sizing",
     "SignalFutures": "signal_futures",
     "Situation": "situation",
     "SmaCross": "baselines",
     "StopLoss": "exits",
     "TakeProfit": "exits",
     "TrailingStop": "exits",
+    "VolatilityTarget": "sizing",
+    "leverage_for": "limits",
     "size_for": "sizing",
 }
 
 __all__ = [
     "BuyAndHold",
+    "Capped",
+    "CappedKelly",
     "Desk",
     "ElliottFutures",
+    "FixedNotional",
+    "FractionOfEquity",
     "LSTMFutures",
     "Momentum",
     "RandomEntry",
+    "RiskPerTrade",
     "SignalFutures",
     "Situation",
     "SmaCross",
     "StopLoss",
     "TakeProfit",
     "TrailingStop",
+    "VolatilityTarget",
+    "leverage_for",
     "size_for",
 ]
 

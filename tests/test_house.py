@@ -49,7 +49,7 @@ FLOORS = {
         datafeeds.replaying datafeeds.store_feed datafeeds.resample datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
-        strategies.elliott_futures
+        strategies.elliott_futures strategies.limits strategies.guards
         reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report
         reporting.evaluation_page reporting.wave_chart""",
     5: """data_command store_table
