@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lstm_backtrader.candle_files import read_table
 from lstm_backtrader.candles import bar_seconds, format_timeframe, open_times
 from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.table_files import read_table
 from lstm_backtrader.whole_files import placing
 
 from .series import Kind, Series, checked_rows

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from lstm_backtrader.datafeeds.resample import replay, resample
     from lstm_backtrader.datafeeds.store_feed import StoreFeed
     from lstm_backtrader.evaluating import evaluate
+    from lstm_backtrader.event_files import read_events
     from lstm_backtrader.events import join_events
+    from lstm_backtrader.forecast.audit_events import audit_events
     from lstm_backtrader.forecast.evaluation import EvaluateConfig
     from lstm_backtrader.forecast.folds import WalkForwardConfig
     from lstm_backtrader.forecast.foreign import from_module
@@ -46,6 +48,7 @@ _HOME = {
     "TrainConfig": "lstm_backtrader.forecast.train_config",
     "WalkForwardConfig": "lstm_backtrader.forecast.folds",
     "audit": "lstm_backtrader.auditing.subjects",
+    "audit_events": "lstm_backtrader.forecast.audit_events",
     "count_trial": "lstm_backtrader.bookkeeping",
     "evaluate": "lstm_backtrader.evaluating",
     "find_contract": "lstm_backtrader.futures.venues",
@@ -54,6 +57,7 @@ _HOME = {
     "join_events": "lstm_backtrader.events",
     "load_model": "lstm_backtrader.forecast.inference",
     "read_candles": "lstm_backtrader.candle_files",
+    "read_events": "lstm_backtrader.event_files",
     "replay": "lstm_backtrader.datafeeds.resample",
     "report": "lstm_backtrader.reporting.report",
     "report_from_equity": "lstm_backtrader.reporting.report",
@@ -75,6 +79,7 @@ __all__ = [
     "TrainConfig",
     "WalkForwardConfig",
     "audit",
+    "audit_events",
     "count_trial",
     "datafeeds",
     "evaluate",
@@ -84,6 +89,7 @@ __all__ = [
     "join_events",
     "load_model",
     "read_candles",
+    "read_events",
     "replay",
     "report",
     "report_from_equity",

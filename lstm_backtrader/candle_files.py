@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import re
-import zlib
 from pathlib import Path
 
 import pandas as pd
 
 from lstm_backtrader.candles import bar_seconds, check_candles, open_times
 from lstm_backtrader.errors import DataError
+from lstm_backtrader.event_files import event_columns, read_events
+from lstm_backtrader.events import join_events
 from lstm_backtrader.joining import join_funding, join_mark
+from lstm_backtrader.table_files import read_table
 
 
 def read_candles(
-    path: str | Path, funding: str | Path | None = None, mark: str | Path | None = None
+    path: str | Path,
+    funding: str | Path | None = None,
+    mark: str | Path | None = None,
+    *,
+    events: str | Path | None = None,
+    latency: str = "0s",
 ) -> pd.DataFrame:
-    """Candles from Parquet, CSV or feather (freqtrade's too), checked, with funding and mark price joined.
+    """Candles from Parquet, CSV or feather (freqtrade's too), checked, with funding, mark price and events joined.
 
     `path`: a file, or a series of the store, "bybit:BTC/USD:BTC:1h", which brings mark price and funding along.
     `funding`: file with a time column and `funding_rate` (fraction of notional; positive: longs pay). A stamp
     goes to the bar that holds it; two in one bar are added. `mark`: candles of the mark price, same bar
-    length. What was mended or found is in `.attrs["notes"]`, a list of lines. Raises `DataError`.
+    length. `events`: file of `read_events`; each of its columns of numbers stands at the bar it is known by,
+    `latency` after its publication (see `join_events`). What was mended or found is in `.attrs["notes"]`, a list of
+    lines. Raises `DataError`.
     """
     candles = _candles(path)
     timeframe_s = bar_seconds(open_times(candles.index))
@@ -33,7 +42,20 @@ def read_candles(
         candles, line = join_funding(candles, timeframe_s, read_table(funding), funding)
         attrs["notes"].append(line)
     candles.attrs = attrs
+    if events is not None:
+        candles = _with_events(candles, events, latency)
     return candles
+
+
+def _with_events(candles: pd.DataFrame, path: str | Path, latency: str) -> pd.DataFrame:
+    events = read_events(path)
+    columns = event_columns(events)
+    if not columns:
+        raise DataError(f"{path}: no column of numbers to join to the candles. Add one, say 1 for every event.")
+    try:
+        return join_events(candles, events, columns, latency=latency)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def names_series(path: str | Path) -> bool:
@@ -50,41 +72,3 @@ def _candles(path: str | Path) -> pd.DataFrame:
     candles, notes = check_candles(read_table(path), str(path))
     candles.attrs = {"notes": notes.lines()}
     return candles
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """The table of a file as it is, column names in small letters. Raises `DataError`."""
-    file = Path(path)
-    if not file.is_file():
-        raise DataError(f"{path}: no such file. Give a Parquet, CSV or feather file, or a series of the store.")
-    kind = "".join(file.suffixes[-2:]).lower() if file.suffix == ".gz" else file.suffix.lower()
-    try:
-        if kind == ".parquet":
-            table = pd.read_parquet(file)
-        elif kind == ".feather":
-            table = pd.read_feather(file)
-        elif kind in (".csv", ".csv.gz"):
-            table = pd.read_csv(file)
-        else:
-            raise DataError(f"{path}: '{file.suffix}' is no known format. Use .parquet, .csv, .csv.gz or .feather.")
-    except DataError:
-        raise
-    except (ValueError, OSError, EOFError, zlib.error) as error:  # the last two from a cut .csv.gz
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: not readable as {kind[1:]} ({reason}). Is the file whole?") from error
-    if kind.startswith(".csv"):
-        _check_separator(table, path)
-    table.columns = pd.Index([str(name).strip().lower() for name in table.columns])
-    return table
-
-
-def _check_separator(table: pd.DataFrame, path: str | Path) -> None:
-    """A table parted by something else than commas is one column to pandas."""
-    header = str(table.columns[0])
-    separator = next((each for each in ";\t|" if each in header), None)
-    if len(table.columns) == 1 and separator is not None:
-        raise DataError(
-            f"{path}: its columns are parted by {separator!r}, not by commas. Write it with commas: "
-            f"pandas.read_csv({Path(path).name!r}, sep={separator!r}).to_csv('with_commas.csv', index=False); "
-            f"add decimal=',' to read_csv if the numbers have decimal commas."
-        )

@@ -86,6 +86,8 @@ def train(
     config: Config = None,
     funding: o.Funding = None,
     mark: o.Mark = None,
+    event_data: o.EventData = None,
+    event_latency: o.EventLatency = "0s",
     until: Annotated[
         datetime | None, typer.Option(formats=o.DAY, help="Last day to learn from, UTC; later data stay unseen.")
     ] = None,
@@ -128,7 +130,7 @@ def train(
     find_device(device)  # type: ignore[arg-type]  # checked there
     check_target(out)
     _check_out(out)
-    candles = read_candles(data, funding=funding, mark=mark)
+    candles = read_candles(data, funding=funding, mark=mark, events=event_data, latency=event_latency)
     show_notes(data, candles)
     market = Market.of(candles, _market_name(data))
     candles = before_day_after(candles, until)
@@ -154,6 +156,8 @@ def walk_forward(
     config: Config = None,
     funding: o.Funding = None,
     mark: o.Mark = None,
+    event_data: o.EventData = None,
+    event_latency: o.EventLatency = "0s",
     from_: Annotated[
         datetime | None,
         typer.Option("--from", formats=o.DAY, help="First day to forecast, UTC; default the earliest possible."),
@@ -218,7 +222,7 @@ def walk_forward(
     plan = WalkForwardConfig(train_days, step_days, begin, end, expanding, settings)
     _check_out(out)
     check_target(out / "model")
-    candles = read_candles(data, funding=funding, mark=mark)
+    candles = read_candles(data, funding=funding, mark=mark, events=event_data, latency=event_latency)
     show_notes(data, candles)
     with progress_bars() as advance:
 
@@ -236,7 +240,7 @@ def walk_forward(
     record_walk_forward(Ledger(), model, Market.of(candles, _market_name(data)), plan)
     model.save(out / "model")
     finer = None if intrabar_data is None else read_candles(intrabar_data)
-    files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data}
+    files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data, "events": event_data}
     _trade(files, candles, out / "model", out, account, (model.valid_from, end), finer, ambiguity)
     show(f"model: {out / 'model'}")
 
@@ -249,6 +253,8 @@ def backtest(
     config: Config = None,
     funding: o.Funding = None,
     mark: o.Mark = None,
+    event_data: o.EventData = None,
+    event_latency: o.EventLatency = "0s",
     from_: o.From = None,
     until: o.Until = None,
     contract: o.ContractName = None,
@@ -277,10 +283,10 @@ def backtest(
 
     _import_own(feature_module)
     as_forecaster(model)  # a wrong one is refused before the candles are read
-    candles = read_candles(data, funding=funding, mark=mark)
+    candles = read_candles(data, funding=funding, mark=mark, events=event_data, latency=event_latency)
     show_notes(data, candles)
     finer = None if intrabar_data is None else read_candles(intrabar_data)
-    files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data}
+    files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data, "events": event_data}
     _trade(files, candles, model, out, settings, _span(from_, until), finer, ambiguity)
 
 
@@ -291,6 +297,8 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Directory for report.html, evaluation.json and forecasts.parquet.")],
     funding: o.Funding = None,
     mark: o.Mark = None,
+    event_data: o.EventData = None,
+    event_latency: o.EventLatency = "0s",
     from_: o.JudgeFrom = None,
     until: o.JudgeUntil = None,
     draws: o.Draws = 3,
@@ -311,10 +319,11 @@ def evaluate(
 
     config = EvaluateConfig(draws, rnn, coverage, adaptive, seed=seed, jobs=jobs)
     forecaster = load_model(model)  # a wrong one is refused before the candles are read
-    candles = read_candles(data, funding=funding, mark=mark)
+    candles = read_candles(data, funding=funding, mark=mark, events=event_data, latency=event_latency)
     show_notes(data, candles)
     begin, end = _span(from_, until)
-    files = {"data": data, "funding": funding, "mark": mark, "model": model / WEIGHTS, "manifest": model / MANIFEST}
+    files = {"data": data, "funding": funding, "mark": mark, "events": event_data}
+    files |= {"model": model / WEIGHTS, "manifest": model / MANIFEST}
     inputs = _hashes(files, {"data": candles})
     with progress_bars() as advance:
         found = judge(candles, forecaster, out, config, begin=begin, end=end, inputs=inputs, tick=advance)
@@ -330,11 +339,20 @@ def _train_config(options: dict[str, Any]) -> TrainConfig:
     _import_own(options["feature_module"])
     renamed = {
         **options,
-        "events": tuple(options["event"] or ()),
+        "events": tuple(options["event"] or _columns_of(options.get("event_data"))),
         "expires_days": options["expires"],
         "features": tuple(options["features"] or ("default",)),
     }
     return TrainConfig(**{each.name: renamed[each.name] for each in fields(TrainConfig)})
+
+
+def _columns_of(event_data: Path | None) -> tuple[str, ...]:
+    """The events a file holds, which a model learns from unless it is told which."""
+    if event_data is None:
+        return ()
+    from lstm_backtrader.event_files import event_columns, read_events
+
+    return event_columns(read_events(event_data))
 
 
 def _backtest_config(options: dict[str, Any]) -> BacktestConfig:
@@ -531,6 +549,8 @@ def audit(
     model: Annotated[Path | None, typer.Option(help="Directory that `lbt train` wrote.")] = None,
     funding: o.Funding = None,
     mark: o.Mark = None,
+    event_data: o.EventData = None,
+    event_latency: o.EventLatency = "0s",
     strategy: Annotated[str | None, typer.Option(help="module:Class of a strategy of your own.")] = None,
     indicator: Annotated[str | None, typer.Option(help="module:Class of an indicator of your own.")] = None,
     feature_module: o.FeatureModule = None,
@@ -540,15 +560,16 @@ def audit(
     ] = False,
 ) -> None:
     """Look for look-ahead; exit code 0 only if nothing was found."""
-    from lstm_backtrader.auditing.command import Targets, audit_steps
+    from lstm_backtrader.auditing.command import Targets, audit_steps, with_events
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.forecast.audit import AuditPlan
     from lstm_backtrader.forecast.findings import merged
 
     targets = Targets(model, strategy, indicator, feature_module, shuffled_labels)
     candles = read_candles(data, funding=funding, mark=mark)
+    candles, published = with_events(candles, event_data, event_latency)
     show_notes(data, candles)
-    steps = audit_steps(targets, candles, AuditPlan(cuts=cuts))
+    steps = [*published, *audit_steps(targets, candles, AuditPlan(cuts=cuts))]
     parts = []
     with progress_bars() as advance:
         for number, (_, step) in enumerate(steps):

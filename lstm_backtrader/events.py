@@ -87,7 +87,8 @@ def _numbers(events: pd.DataFrame, name: str) -> NDArray[np.float64]:
     bad = ~np.isfinite(values)
     if bad.any():
         row = int(np.argmax(bad))
-        raise DataError(f"events: {name} is {events[name].iloc[row]!r}, not a number. Mend or drop that event.")
+        found = events[name].astype(object).iloc[row]  # a plain float, where it is one
+        raise DataError(f"events: {name} is {found!r}, not a number. Mend or drop that event.")
     return values
 
 

@@ -16,6 +16,8 @@ Mark = Annotated[Path | None, Option(help="Candles of the mark price, same bar l
 
 StoreDir = Annotated[Path | None, Option("--store", help="Folder of market data; default $LBT_STORE or your own.")]
 
+EventData = Annotated[Path | None, Option(help="Events: a column published and columns of numbers.")]
+EventLatency = Annotated[str, Option(help="From publication until an event is known to you, say 5min.")]
 FeatureModule = Annotated[Path | None, Option(help="Python file that registers features and labels of your own.")]
 
 # training
@@ -40,7 +42,9 @@ LearningRate = Annotated[float, Option(help="Peak of the one-cycle schedule.")]
 WeightDecay = Annotated[float, Option(help="Of AdamW.")]
 Dropout = Annotated[float, Option(help="Before the head, below 1.")]
 Patience = Annotated[int, Option(help="Evaluations, 20 in all, without a better validation loss before it stops.")]
-Events = Annotated[list[str] | None, Option(help="Column of events to learn from; repeatable.")]
+Events = Annotated[
+    list[str] | None, Option(help="Column of events to learn from; repeatable. Default all of --event-data.")
+]
 EventWeight = Annotated[float, Option(help="Extra weight of bars with a volume spike.")]
 Uniqueness = Annotated[
     bool, Option("--uniqueness", help="Weigh bars by how much of the time of their label is its own.")

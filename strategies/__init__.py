@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lstm_backtrader.strategies.baselines import BuyAndHold, Momentum, RandomEntry, SmaCross
+    from lstm_backtrader.strategies.blackout import EventBlackout
     from lstm_backtrader.strategies.desk import Desk
     from lstm_backtrader.strategies.elliott_futures import ElliottFutures
+    from lstm_backtrader.strategies.event_futures import EventFutures
     from lstm_backtrader.strategies.exits import StopLoss, TakeProfit, TrailingStop
     from lstm_backtrader.strategies.limits import leverage_for
     from lstm_backtrader.strategies.lstm_futures import LSTMFutures
@@ -30,6 +32,8 @@ _HOME = {
     "CappedKelly": "sizing",
     "Desk": "desk",
     "ElliottFutures": "elliott_futures",
+    "EventBlackout": "blackout",
+    "EventFutures": "event_futures",
     "FixedNotional": "sizing",
     "FractionOfEquity": "sizing",
     "LSTMFutures": "lstm_futures",
@@ -53,6 +57,8 @@ __all__ = [
     "CappedKelly",
     "Desk",
     "ElliottFutures",
+    "EventBlackout",
+    "EventFutures",
     "FixedNotional",
     "FractionOfEquity",
     "LSTMFutures",

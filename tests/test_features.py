@@ -37,7 +37,7 @@ SPECS = (
             "volume_z:span=7, log_return:span=200, realised_volatility, volatility_ratio",
             "rsi, rsi:span=1, atr, atr:span=5, macd, macd:fast=3:slow=7:signal=2:span=5",
             "funding, funding:span=3, funding_z:span=90, basis:column=mark_close, open_interest_change:span=20",
-            "event_age:column=news:span=24, event_sum:column=news:half_life=6",
+            "event_last:column=news:span=24, event_age:column=news:span=24, event_sum:column=news:half_life=6",
             *(
                 f"elliott_wave:line={line}:turn=2:span=5:context=48:stride=12"
                 for line in (

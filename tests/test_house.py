@@ -23,7 +23,8 @@ HOMES = {
 # Floors of the house: a file imports from its own floor (never in a circle) or from below. Every file is listed,
 # so that a new one has to find its place first.
 FLOORS = {
-    0: """errors candles candle_files events own_module joining whole_files futures.rules datafeeds.spans
+    0: """errors candles candle_files table_files event_files events
+        own_module joining whole_files futures.rules datafeeds.spans
         datafeeds.series datafeeds.store_manifest datafeeds.store datafeeds.stored datafeeds.store_check
         datafeeds.store_files""",
     1: """forecast.protocol forecast.features forecast.labels forecast.context forecast.quality
@@ -31,6 +32,7 @@ FLOORS = {
         forecast.barriers forecast.description forecast.step forecast.cache forecast.function_code forecast.history
         forecast.train_config forecast.material forecast.schedule forecast.folds forecast.named forecast.registry
         forecast.windows forecast.price_features forecast.flow_features forecast.indicator_features
+        forecast.audit_events
         forecast.zigzag forecast.elliott forecast.wave_series forecast.elliott_features forecast.elliott_null
         forecast.time_features forecast.talib_features forecast.classes forecast.targets forecast.catalogue
         forecast.skill forecast.calibration forecast.conformal forecast.ridge forecast.drift forecast.verdict
@@ -49,7 +51,8 @@ FLOORS = {
         datafeeds.replaying datafeeds.store_feed datafeeds.resample datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
-        strategies.elliott_futures strategies.limits strategies.guards
+        strategies.elliott_futures strategies.blackout strategies.event_futures strategies.limits
+        strategies.guards
         reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report
         reporting.evaluation_page reporting.wave_chart""",
     5: """data_command store_table

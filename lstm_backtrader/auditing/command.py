@@ -14,7 +14,10 @@ import pandas as pd
 
 from lstm_backtrader.auditing.subjects import Step, audit, model_steps, spec_of, uncached, window_of
 from lstm_backtrader.errors import ConfigError
+from lstm_backtrader.event_files import event_columns, read_events
+from lstm_backtrader.events import join_events
 from lstm_backtrader.forecast.audit import AuditPlan
+from lstm_backtrader.forecast.audit_events import audit_events
 from lstm_backtrader.forecast.audit_subjects import audit_features
 from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.features import FEATURES, FeatureSpec, longest_memory
@@ -70,6 +73,20 @@ def audit_steps(targets: Targets, candles: pd.DataFrame, plan: AuditPlan) -> lis
 
         steps.append(("shuffled labels", shuffled))
     return steps
+
+
+def with_events(candles: pd.DataFrame, path: Path | None, latency: str) -> tuple[pd.DataFrame, list[Step]]:
+    """The candles with the events of a file, and the audit of when each stands there.
+
+    Columns the candles have already are left as they are: how they were joined is what the audit is to find out.
+    """
+    if path is None:
+        return candles, []
+    events = read_events(path)
+    columns = event_columns(events)
+    fresh = [name for name in columns if name not in candles.columns]
+    joined = join_events(candles, events, fresh, latency=latency) if fresh else candles
+    return joined, [("events", lambda: audit_events(joined, events, columns, latency=latency))]
 
 
 def _own_class(

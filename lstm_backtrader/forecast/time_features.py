@@ -9,7 +9,7 @@ import numpy as np
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.registry import Floats, feature
-from lstm_backtrader.forecast.windows import bars_since, decay_bars, weighted_sum
+from lstm_backtrader.forecast.windows import bars_since, decay_bars, last_known, weighted_sum
 
 _DAY_NS = 86_400_000_000_000
 _MONDAY_NS = 4 * _DAY_NS  # 1970-01-01 was a Thursday: four days to the first Monday
@@ -41,6 +41,14 @@ def clock(bars: Bars, cycle: str, wave: str) -> Floats:
 def event(bars: Bars, column: str) -> Floats:
     """Value of an event column at its bar, 0 where nothing happened (NaN or 0)."""
     return np.nan_to_num(bars[column], nan=0.0)
+
+
+@feature(memory=lambda column, span=168: span)
+def event_last(bars: Bars, column: str, span: int) -> Floats:
+    """Value of the last event of a column, 0 where none lies within `span` bars."""
+    values = event(bars, column)
+    held = last_known(np.where(values != 0, values, np.nan), span)
+    return np.where(np.arange(len(bars)) < span - 1, np.nan, np.nan_to_num(held, nan=0.0))
 
 
 @feature(memory=lambda column, span=168: span)
