@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from lstm_backtrader.strategies.elliott_futures import ElliottFutures
     from lstm_backtrader.strategies.event_futures import EventFutures
     from lstm_backtrader.strategies.exits import StopLoss, TakeProfit, TrailingStop
+    from lstm_backtrader.strategies.guards import (
+        ConsecutiveLosses,
+        DailyLossLimit,
+        MaxDrawdown,
+        StaleData,
+        StaleModel,
+    )
     from lstm_backtrader.strategies.limits import leverage_for
     from lstm_backtrader.strategies.lstm_futures import LSTMFutures
     from lstm_backtrader.strategies.signal_futures import SignalFutures
@@ -30,6 +37,8 @@ _HOME = {
     "BuyAndHold": "baselines",
     "Capped": "sizing",
     "CappedKelly": "sizing",
+    "ConsecutiveLosses": "guards",
+    "DailyLossLimit": "guards",
     "Desk": "desk",
     "ElliottFutures": "elliott_futures",
     "EventBlackout": "blackout",
@@ -37,12 +46,15 @@ _HOME = {
     "FixedNotional": "sizing",
     "FractionOfEquity": "sizing",
     "LSTMFutures": "lstm_futures",
+    "MaxDrawdown": "guards",
     "Momentum": "baselines",
     "RandomEntry": "baselines",
     "RiskPerTrade": "sizing",
     "SignalFutures": "signal_futures",
     "Situation": "situation",
     "SmaCross": "baselines",
+    "StaleData": "guards",
+    "StaleModel": "guards",
     "StopLoss": "exits",
     "TakeProfit": "exits",
     "TrailingStop": "exits",
@@ -55,6 +67,8 @@ __all__ = [
     "BuyAndHold",
     "Capped",
     "CappedKelly",
+    "ConsecutiveLosses",
+    "DailyLossLimit",
     "Desk",
     "ElliottFutures",
     "EventBlackout",
@@ -62,12 +76,15 @@ __all__ = [
     "FixedNotional",
     "FractionOfEquity",
     "LSTMFutures",
+    "MaxDrawdown",
     "Momentum",
     "RandomEntry",
     "RiskPerTrade",
     "SignalFutures",
     "Situation",
     "SmaCross",
+    "StaleData",
+    "StaleModel",
     "StopLoss",
     "TakeProfit",
     "TrailingStop",
