@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +14,12 @@ from typing import Any
 
 import backtrader as bt
 
-from lstm_backtrader.futures.rules import round_to_lot
+from lstm_backtrader.errors import ConfigError, LeverageError
+from lstm_backtrader.futures.broker import FuturesBroker
+from lstm_backtrader.futures.rules import liquidation_distance, round_to_lot
+from lstm_backtrader.strategies.exits import FixedExit, RestingExit
 from lstm_backtrader.strategies.reading import SituationReader
-from lstm_backtrader.strategies.rules import Entry, Exit, ExitOrder, Guard, Sizing
+from lstm_backtrader.strategies.rules import Entry, Exit, ExitOrder, Follower, Guard, Sizing
 from lstm_backtrader.strategies.situation import Situation
 
 logger = logging.getLogger(__name__)
@@ -52,15 +56,23 @@ class Desk:
         self.reader = SituationReader(strategy, data, forecast)
         self._strategy = strategy
         self._data = strategy.data if data is None else data
-        self._sizing, self._entries, self._exits, self._guards = sizing, entries, exits, guards
+        self._sizing, self._exits, self._guards = sizing, tuple(exits), tuple(guards)
+        self._entries = (*entries, *(rule for rule in exits if isinstance(rule, Entry) and rule not in entries))
+        self._leavers = [rule for rule in exits if not isinstance(rule, RestingExit)]
+        self._is_following = any(isinstance(rule, Follower) for rule in exits)
         self.halts: list[Halt] = []
+        self.refusals: Counter[str] = Counter()  # bars on which a rule, by its name, kept a position out
         self.entry: Any = None  # the last order that entered
-        self._children: list[Any] = []
+        self._children: list[tuple[Exit, Any]] = []
         self._halted: dict[int, str] = {}  # number of a guard -> why it halts now
+        self._refused_by = ""
+        check_stops(self._exits, self.reader)
 
     def observe(self) -> None:
-        """Take in the bar that just closed."""
+        """Take in the bar that just closed, and move the stops that follow it."""
         self.reader.observe()
+        if self._is_following and self.held:
+            self._follow()
 
     @property
     def held(self) -> int:
@@ -89,10 +101,10 @@ class Desk:
 
     def reason_to_leave(self, side: int) -> str | None:
         """What the first exit that wants to leave at the next open says; None to stay."""
-        if not self._exits:
+        if not self._leavers:
             return None
         situation = self.reader.read(side)
-        return next((reason for rule in self._exits if (reason := rule.leaves(situation))), None)
+        return next((reason for rule in self._leavers if (reason := rule.leaves(situation))), None)
 
     def enter(self, side: int, reason: str = "signal") -> Any:
         """Order a position of `side`, with its exits; None where a rule refuses it or it would be too small."""
@@ -100,15 +112,22 @@ class Desk:
         for rule in self._entries:
             refusal = rule.refusal(situation)
             if refusal is not None:
-                logger.debug("%s: no entry by %s: %s", situation.moment, name_of(rule), refusal)
+                self._note(situation, name_of(rule), refusal)
                 return None
-        orders = [order for rule in self._exits for order in rule.orders(situation)]
+        placed = [(rule, order) for rule in self._exits for order in rule.orders(situation)]
+        orders = [order for _, order in placed]
         situation = dataclasses.replace(situation, stop_distance=nearest_stop(orders, situation))
         size = self._sizing.size(situation)
         if not size > 0.0:
-            logger.info("no entry: equity %s is too small at price %s", situation.equity, situation.price)
+            why = f"equity {situation.equity} is too small at price {situation.price}"
+            self._note(situation, name_of(self._sizing), why)
             return None
-        self._place(situation, size, orders, reason)
+        beyond = self._beyond_liquidation(situation, size, orders)
+        if beyond:
+            self._note(situation, "liquidation", beyond)
+            return None
+        self._refused_by = ""
+        self._place(situation, size, placed, reason)
         return self.entry
 
     def leave(self, reason: str) -> None:
@@ -118,24 +137,55 @@ class Desk:
             self._strategy.close(data=self._data, reason=reason, reduce_only=True)
 
     def cancel_exits(self) -> None:
-        for order in self._children:
+        """Take back what waits to end the position."""
+        for _, order in self._children:
             if order.alive():
                 self._strategy.cancel(order)
         self._children = []
 
-    def _place(self, situation: Situation, size: float, orders: Sequence[ExitOrder], reason: str) -> None:
+    def _note(self, situation: Situation, name: str, why: str) -> None:
+        """Count a refusal, and log the first of a row."""
+        self.refusals[name] += 1
+        level = logging.DEBUG if name == self._refused_by else logging.INFO
+        self._refused_by = name
+        logger.log(level, "%s: no entry, by %s: %s", situation.moment, name, why)
+
+    def _beyond_liquidation(self, situation: Situation, size: float, orders: Sequence[ExitOrder]) -> str:
+        """What is wrong with a stop that the venue's liquidation would forestall; empty where none is."""
+        broker, side, price = self._strategy.broker, situation.side, situation.price
+        if not isinstance(broker, FuturesBroker):
+            return ""
+        level = broker.liquidation_price_if(self._data, side * size, price)
+        for order in orders:
+            at = price * (1.0 + offset(order, price))
+            if order.protects and side * at <= side * level:
+                return f"{order.reason} at {at:g} lies beyond liquidation at {level:g}. Use less leverage."
+        return ""
+
+    def _place(
+        self, situation: Situation, size: float, placed: Sequence[tuple[Exit, ExitOrder]], reason: str
+    ) -> None:
         strategy, side = self._strategy, situation.side
         enter, leave = (strategy.buy, strategy.sell) if side > 0 else (strategy.sell, strategy.buy)
         children = []
-        for order in sorted(orders, key=lambda order: list(_EXECTYPES).index(order.kind)):
+        for rule, order in sorted(placed, key=lambda each: list(_EXECTYPES).index(each[1].kind)):
             part = round_to_lot(size * order.share, situation.contract.lot)
             if part > 0.0:
-                children.append({"size": part} | _options(order, situation.price))
+                children.append((rule, {"size": part} | _options(order, situation.price)))
         self.entry = enter(data=self._data, size=size, transmit=not children, reason=reason)
+        last = len(children) - 1
         self._children = [
-            leave(data=self._data, parent=self.entry, transmit=each is children[-1], reduce_only=True, **each)
-            for each in children
+            (rule, leave(data=self._data, parent=self.entry, transmit=at == last, reduce_only=True, **options))
+            for at, (rule, options) in enumerate(children)
         ]
+
+    def _follow(self) -> None:
+        situation = self.reader.read(self.held)
+        for rule, order in self._children:
+            if isinstance(rule, Follower) and order.alive():
+                price = rule.follow(situation)
+                if situation.held * (price - order.created.price) > 0.0:
+                    order.created.price = price  # as a venue's client amends an order; brokers read it there
 
 
 def name_of(rule: object) -> str:
@@ -146,23 +196,61 @@ def name_of(rule: object) -> str:
 
 def nearest_stop(orders: Sequence[ExitOrder], situation: Situation) -> float | None:
     """Distance from the price to the nearest stop of all of a position, as a fraction of it; None without one."""
-    whole = (order for order in orders if order.kind != "limit" and order.share == 1.0)
-    return min((-situation.side * _offset(order, situation.price) for order in whole), default=None)
+    price = situation.price
+    return min((-situation.side * offset(order, price) for order in orders if order.protects), default=None)
 
 
-def _offset(order: ExitOrder, price: float) -> float:
+def offset(order: ExitOrder, price: float) -> float:
     """Where an order lies, as a signed fraction of `price`."""
     if order.from_fill is not None:
         return order.from_fill
     return math.nan if order.price is None else order.price / price - 1.0
 
 
+def check_stops(exits: Sequence[Exit], reader: SituationReader) -> None:
+    """Refuse, before the run, exits that the broker has no orders for, and stops at or beyond liquidation.
+
+    Raises:
+        ConfigError: a broker without orders that sleep or close a part.
+        LeverageError: naming the distance to stay below.
+    """
+    broker = reader.broker
+    fixed = [rule for rule in exits if isinstance(rule, FixedExit)]
+    given = [
+        Situation(side=side, price=1.0, leverage=reader.leverage, contract=reader.contract) for side in (1, -1)
+    ]
+    placed = [(rule, order) for rule in fixed for situation in given for order in rule.orders(situation)]
+    if not isinstance(broker, FuturesBroker):
+        for rule, order in placed:
+            if order.wakes_from_fill is not None or order.share < 1.0:
+                raise ConfigError(
+                    f"{type(rule).__name__} needs orders that {type(broker).__name__} does not have. Use "
+                    "cerebro.setbroker(FuturesBroker(...))."
+                )
+        return
+    if broker.margin_mode != "isolated":  # what a cross account can bear is known at the entry
+        return
+    contract = reader.contract
+    terms = (contract.maintenance, contract.closing_fee, contract.is_inverse, contract.on_entry)
+    liquidation = min(liquidation_distance(side, reader.leverage, *terms) for side in (1, -1))
+    for rule, order in placed:
+        if order.protects and abs(offset(order, 1.0)) >= liquidation:
+            raise LeverageError(
+                f"{rule.stated} lies at or beyond liquidation, {liquidation:.4f} from the entry at "
+                f"leverage {reader.leverage:g}. Use a nearer stop or less leverage."
+            )
+
+
 def _options(order: ExitOrder, price: float) -> dict[str, Any]:
     """Keyword arguments of Backtrader's `buy` and `sell`; `price` is the best guess of the entry."""
     options: dict[str, Any] = {"reason": order.reason, "exectype": _EXECTYPES[order.kind]}
+    if order.share < 1.0:
+        options["partial"] = True
     if order.from_fill is None:
         return options | {"price": order.price}
-    options |= {"from_fill": order.from_fill}
+    options["from_fill"] = order.from_fill
+    if order.wakes_from_fill is not None:
+        options["wakes_from_fill"] = order.wakes_from_fill
     if order.kind == "trailing":
         return options | {"price": price, "trailpercent": abs(order.from_fill)}
     return options | {"price": price * (1.0 + order.from_fill)}

@@ -19,6 +19,7 @@ from lstm_backtrader.strategies.situation import Situation
 
 _STOCK = Contract()  # of a broker without contracts: any fraction of a coin
 _NAN = float("nan")
+_EPOCH_DAYS = 719_163.0  # Backtrader's number of 1970-01-01
 
 
 class SituationReader:
@@ -32,16 +33,17 @@ class SituationReader:
     def __init__(self, strategy: Any, data: Any = None, forecast: Any = None) -> None:
         self._strategy = strategy
         self._data = strategy.data if data is None else data
-        self._broker = strategy.broker
+        self.broker = strategy.broker
         self._forecast = forecast
         self._forecaster = getattr(forecast, "forecaster", None)
         self._closes: deque[float] = deque(maxlen=VOLATILITY_MEMORY + 1)
         self._bar = 0  # bars observed so far
         self._ends = _NAN  # of the last bar, seconds since 1970
         self._gap_s = 0.0
+        self._length_s = self._late_s = 0  # seconds; known when the first bar is there
         self._rate_line = getattr(self._data.lines, "funding_rate", None)
         self._rate = _NAN
-        self._equity = self._peak = self._day_equity = self._day_low = float(self._broker.getvalue())
+        self._equity = self._peak = self._day_equity = self._day_low = float(self.broker.getvalue())
         self._deepest = 0.0
         self._day: int | None = None
         self._trades_seen = 0
@@ -51,35 +53,36 @@ class SituationReader:
     @property
     def contract(self) -> Contract:
         """What is traded; of a broker that knows none, any fraction of a coin."""
-        if isinstance(self._broker, FuturesBroker):
-            return self._broker.contract(self._data)
+        if isinstance(self.broker, FuturesBroker):
+            return self.broker.contract(self._data)
         return _STOCK
 
     @property
     def leverage(self) -> float:
         """Notional / margin of new positions."""
-        if isinstance(self._broker, FuturesBroker):
-            return self._broker.leverage(self._data)
-        return float(self._broker.getcommissioninfo(self._data).get_leverage())
+        if isinstance(self.broker, FuturesBroker):
+            return self.broker.leverage(self._data)
+        return float(self.broker.getcommissioninfo(self._data).get_leverage())
 
     def observe(self) -> None:
         """Take in the bar that just closed; a forming bar may come any number of times."""
         data = self._data
         if not len(data):
             return
-        length = pace_s(data) or 0
-        stamp = round((data.datetime[0] - 719_163.0) * 86_400.0) - late_s(data)
+        if not self._bar:
+            self._length_s, self._late_s = pace_s(data) or 0, late_s(data)
+        stamp = round((data.datetime[0] - _EPOCH_DAYS) * 86_400.0) - self._late_s
         if len(data) == self._bar and self._closes:
             self._closes[-1] = data.close[0]
         else:
             self._closes.append(data.close[0])
             self._gap_s = max(0.0, stamp - self._ends) if self._ends == self._ends else 0.0
         self._bar = len(data)
-        self._ends = stamp + length
+        self._ends = stamp + self._length_s
         rate = _NAN if self._rate_line is None else self._rate_line[0]
         if rate == rate:
             self._rate = rate
-        equity = float(self._broker.getvalue())
+        equity = float(self.broker.getvalue())
         day = int(self._ends - 1) // 86_400
         if day != self._day:
             self._day, self._day_equity, self._day_low = day, self._equity, equity
@@ -91,17 +94,17 @@ class SituationReader:
     def read(self, side: int = 0) -> Situation:
         """The situation at the end of the observed bar, for someone who wants `side` (+1, -1 or 0)."""
         data, contract = self._data, self.contract
-        position = self._broker.getposition(data)
+        position = self.broker.getposition(data)
         trades = self._trades()
         moment = datetime.fromtimestamp(self._ends, UTC)
-        price = float(data.close[0])
+        price, volatility_ = float(data.close[0]), self._volatility()
         return Situation(
             moment=moment,
             price=price,
             high=float(data.high[0]),
             low=float(data.low[0]),
-            volatility=self._volatility(),
-            bar_s=float(pace_s(data) or _NAN),
+            volatility=volatility_,
+            bar_s=float(self._length_s or _NAN),
             gap_s=self._gap_s,
             age_s=max(0.0, datetime.now(UTC).timestamp() - self._ends) if data.islive() else 0.0,
             contract=contract,
@@ -110,7 +113,7 @@ class SituationReader:
             funding_rate=self._rate,
             next_funding=_next_stamp(moment, contract),
             equity=self._equity,
-            free=float(self._broker.getcash()),
+            free=float(self.broker.getcash()),
             peak_equity=self._peak,
             deepest_drawdown=self._deepest,
             day_equity=self._day_equity,
@@ -125,7 +128,7 @@ class SituationReader:
             size=float(position.size),
             entry_price=float(position.price) if position.size else _NAN,
             bars_held=self._bar - trades[-1].baropen + 1 if trades and not trades[-1].isclosed else 0,
-            **self._said(),
+            **self._said(volatility_),
             **self._model_dates(),
         )
 
@@ -153,33 +156,33 @@ class SituationReader:
         return float(volatility(Bars(np.zeros(len(closes), dtype=np.int64), {"close": closes}))[-1])
 
     def _slippage(self, price: float) -> float:
-        params = self._broker.p
+        params = self.broker.p
         return float(params.slip_perc or (params.slip_fixed / price if price > 0.0 else 0.0))
 
     def _open_notional(self) -> float:
-        if isinstance(self._broker, FuturesBroker):
-            return float(self._broker.notional())
-        held = self._broker.positions.items()
+        if isinstance(self.broker, FuturesBroker):
+            return float(self.broker.notional())
+        held = self.broker.positions.items()
         return float(sum(abs(each.size) * data.close[0] for data, each in held if each.size))
 
     def _open_risk(self, of: Any = None) -> float:
         """Of each position, or those of one data, down to its nearest stop; without one it can lose its margin."""
-        if not isinstance(self._broker, FuturesBroker):
+        if not isinstance(self.broker, FuturesBroker):
             return 0.0
         risk = 0.0
-        for data, tradeid, leg in self._broker.legs(of):
+        for data, tradeid, leg in self.broker.legs(of):
             stops = [
                 matching.level(order)
-                for order in self._broker.pending
+                for order in self.broker.pending
                 if order.data is data and order.tradeid == tradeid and order.active()
                 if matching.is_stop(order) and order.size * leg.size < 0.0
             ]
             loss = min((-leg.profit(price) for price in stops), default=math.inf)
-            behind = leg.margin if self._broker.margin_mode == "isolated" else leg.notional(data.close[0])
+            behind = leg.margin if self.broker.margin_mode == "isolated" else leg.notional(data.close[0])
             risk += min(max(0.0, loss), behind)
         return risk
 
-    def _said(self) -> dict[str, Any]:
+    def _said(self, volatility_: float) -> dict[str, Any]:
         """What the forecast says, in the words of a `Situation`."""
         if self._forecast is None:
             return {}
@@ -194,8 +197,8 @@ class SituationReader:
         is_class = getattr(self._forecaster, "is_class", False)
         if "prob_up" in said:
             said["prob_down"] = said["prob_up"] - said["forecast"] if is_class else 1.0 - said["prob_up"]
-        if horizon is not None and not is_class:
-            said["expected_return"] = said["forecast"] * self._volatility() * math.sqrt(horizon)
+        if horizon is not None and getattr(self._forecaster, "is_return", not is_class):
+            said["expected_return"] = said["forecast"] * volatility_ * math.sqrt(horizon)
         return said
 
     def _model_dates(self) -> dict[str, Any]:
@@ -203,8 +206,7 @@ class SituationReader:
         model = self._forecaster
         described_at = getattr(model, "described_at", None)
         if described_at is not None:  # a schedule: of several models the one of this bar
-            begins = self._ends - (pace_s(self._data) or 0)
-            model = described_at(round(begins) * 1_000_000_000)
+            model = described_at(round(self._ends - self._length_s) * 1_000_000_000)
         dates = {"trained_until": "trained_until", "expires": "valid_until"}
         return {name: getattr(model, theirs, None) for name, theirs in dates.items()}
 

@@ -3,131 +3,198 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import backtrader as bt
 
 from lstm_backtrader.errors import ConfigError, LeverageError
 from lstm_backtrader.futures.broker import FuturesBroker
-from lstm_backtrader.futures.rules import liquidation_distance
+from lstm_backtrader.strategies import parameters as p
 from lstm_backtrader.strategies.desk import Desk, Halt
-from lstm_backtrader.strategies.exits import StopLoss, TakeProfit, TrailingStop
-from lstm_backtrader.strategies.rules import Exit
+from lstm_backtrader.strategies.entries import Cooldown, MaxFunding, Sessions
+from lstm_backtrader.strategies.exits import BreakEven, StopLoss, TakeProfit, TrailingStop
+from lstm_backtrader.strategies.line_exits import AtrStop
+from lstm_backtrader.strategies.rules import Entry, Exit, OnLines
 from lstm_backtrader.strategies.situation import Situation
 from lstm_backtrader.strategies.sizing import size_for
+from lstm_backtrader.strategies.timed_exits import BeforeFunding, TimeLimit
 
 logger = logging.getLogger(__name__)
 
-_PRICE_EXITS: dict[str, Callable[[float], Exit]] = {
-    "stop_price_pct": StopLoss,
-    "trailing_price_pct": TrailingStop,
-    "take_profit_price_pct": TakeProfit,
-}
+PARAMETERS = (
+    p.number(
+        "leverage",
+        None,
+        1,
+        math.inf,
+        "notional over margin",
+        "of positions; None takes the broker's, which it must equal",
+    ),
+    p.number(
+        "fraction", 0.95, 0, 1, "the part of equity put to work", "notional is leverage * fraction * equity", "(]"
+    ),
+    p.number("stop_price_pct", 0.0, 0, 1, p.PRICE, "stop behind the fill; 0: none"),
+    p.number("stop_margin_pct", 0.0, 0, 1, p.MARGIN, "the same in the other unit; give one of the two"),
+    p.number("take_profit_price_pct", 0.0, 0, 1, p.PRICE, "limit beyond the fill; 0: none"),
+    p.number(
+        "take_profit_margin_pct", 0.0, 0, math.inf, p.MARGIN, "the same in the other unit; give one of the two"
+    ),
+    p.number("trailing_price_pct", 0.0, 0, 1, p.PRICE, "stop behind the best price so far; 0: none"),
+    p.number(
+        "trailing_activation_price_pct", 0.0, 0, 1, p.PRICE, "profit at which the trailing stop begins; 0: at once"
+    ),
+    p.number("break_even_price_pct", 0.0, 0, 1, p.PRICE, "profit at which a stop is set at the fill; 0: none"),
+    p.number("atr_stop", 0.0, 0, math.inf, "average true ranges of 14 bars", "stop behind the fill; 0: none"),
+    p.whole("time_limit_bars", 0, 0, "bars", "leave after so many; 0: no limit"),
+    p.switch("before_funding", "leave before a funding stamp at which the position would pay"),
+    p.choice(
+        "leave_on",
+        ("flat", "flip", "never"),
+        "leave when the signal is no longer for the side, when it is against it, or by exits alone",
+    ),
+    p.switch("reenter", "enter again after an exit while the signal stays; False waits until it has changed"),
+    p.switch("long_only", "take a signal of -1 as 0"),
+    p.switch("short_only", "take a signal of +1 as 0"),
+    p.whole("cooldown_bars", 0, 0, "bars", "from an exit to the next entry, at least"),
+    p.numbers_from_zero("hours", 23, "hours of the day, UTC", "of opens to enter at; empty: all"),
+    p.numbers_from_zero("weekdays", 6, "days, 0 is Monday, UTC", "of opens to enter at; empty: all"),
+    p.number(
+        "max_funding_rate",
+        None,
+        -1,
+        1,
+        "a fraction of the notional: 0.0001 is 1 bp",
+        "that a new position may pay at a stamp; None: any",
+        "()",
+    ),
+    p.anything("trade_from", None, "a datetime or its text, UTC", "bars that open before it are only warm-up"),
+    p.rules("entries", ("refusal",), "rules that a position has to get past, besides those above"),
+    p.rules("exits", ("orders", "leaves"), "rules that end a position, besides those above"),
+    p.rule("sizing", "size", "how large a position is; None: `fraction`"),
+    p.rules("guards", ("halt",), "rules that stop trading"),
+)
 
 
-class SignalFutures(bt.Strategy):
+class SignalFutures(bt.Strategy, metaclass=p.StrategyWithParameters):
     """Follow ``self.signal``, a line a subclass sets in its ``__init__``.
 
     A signal known at the close of a bar trades at the next open. The size follows from equity when a position is
-    entered or turned, then stays. Stop, take profit and trailing stop are orders at the broker; a position they
-    (or the venue) closed is entered again only when the signal has changed. `order.info.reason` of a closing order
-    tells why: "signal", "stop", "take_profit", "trailing" or "liquidation".
+    entered or turned, then stays. Stops and targets are orders at the broker; a position they (or the venue) closed
+    is entered again only when the signal has changed, or with `reenter` as soon as the entries let it.
+    `order.info.reason` tells why an order was made: "signal", "stop", "take_profit", "trailing", "break_even",
+    "atr_stop", "time_limit", "funding", the name of a guard or of a rule of yours, "liquidation".
 
-    `entries`, `exits`, `sizing` and `guards` take rules, see `lstm_backtrader.strategies.rules`.
+    docs/strategy.md lists the parameters (`PARAMETERS`). `entries`, `exits`, `sizing` and `guards` take rules, see
+    `lstm_backtrader.strategies.rules`.
 
     Raises at the start of a run:
-        ConfigError: a parameter outside its range.
+        ConfigError: a parameter outside its range, or one that there is not.
         LeverageError: a leverage the broker does not have, or a stop at or beyond liquidation.
     """
 
-    params: Any = (  # Backtrader makes a class of it
-        ("leverage", None),  # notional / margin; None: the broker's
-        ("fraction", 0.95),  # of equity put to work: notional = leverage * fraction * equity
-        ("stop_price_pct", 0.0),  # distance from the entry price, 0.02 = 2 %; 0: no stop
-        ("take_profit_price_pct", 0.0),
-        ("trailing_price_pct", 0.0),
-        ("long_only", False),
-        ("trade_from", None),  # datetime, UTC; bars that open before it are only warm-up
-        ("entries", ()),  # each must let a position in
-        ("exits", ()),
-        ("sizing", None),  # None: `fraction`
-        ("guards", ()),
-    )
+    params: Any = tuple((each.name, each.default) for each in PARAMETERS)  # Backtrader makes a class of it
 
     signal: Any  # a Backtrader line
     forecast: Any = None  # an `LSTMSignal`, for the rules that want to know its lines
 
+    def _start(self) -> None:
+        """Backtrader's start; the rules get their lines before it counts the bars they need."""
+        for each in self.parameters():
+            each.check(getattr(self.p, each.name))
+        if self.p.long_only and self.p.short_only:
+            raise ConfigError("long_only and short_only together leave nothing to trade. Give one of them.")
+        if self.p.trailing_activation_price_pct and not self.p.trailing_price_pct:
+            raise ConfigError("trailing_activation_price_pct is of a trailing stop. Give trailing_price_pct, too.")
+        self._rules: dict[str, list[Any]] = {
+            "entries": self._bound([*self.own_entries(), *self.p.entries]),
+            "exits": self._bound([*self.own_exits(), *self.p.exits]),
+        }
+        super()._start()
+
+    @classmethod
+    def parameters(cls) -> Sequence[p.Parameter]:
+        """What is known of the parameters; a subclass adds its own."""
+        return PARAMETERS
+
+    def _bound(self, rules: Sequence[Any]) -> list[Any]:
+        return [rule.bind(self.data) if isinstance(rule, OnLines) else rule for rule in rules]
+
+    def own_entries(self) -> list[Entry]:
+        """The rules that the parameters ask for."""
+        found: list[Entry] = []
+        if self.p.cooldown_bars:
+            found.append(Cooldown(self.p.cooldown_bars))
+        if self.p.hours or self.p.weekdays:
+            found.append(Sessions(tuple(self.p.hours), tuple(self.p.weekdays)))
+        if self.p.max_funding_rate is not None:
+            found.append(MaxFunding(self.p.max_funding_rate))
+        return found
+
+    def own_exits(self) -> list[Exit]:
+        """The rules that the parameters ask for."""
+        given = self.p
+        found: list[Exit] = []
+        if given.stop_price_pct or given.stop_margin_pct:
+            found.append(StopLoss(given.stop_price_pct, given.stop_margin_pct))
+        if given.trailing_price_pct:
+            found.append(TrailingStop(given.trailing_price_pct, given.trailing_activation_price_pct))
+        if given.break_even_price_pct:
+            found.append(BreakEven(given.break_even_price_pct))
+        if given.atr_stop:
+            found.append(AtrStop(given.atr_stop))
+        if given.take_profit_price_pct or given.take_profit_margin_pct:
+            found.append(TakeProfit(given.take_profit_price_pct, given.take_profit_margin_pct))
+        if given.time_limit_bars:
+            found.append(TimeLimit(given.time_limit_bars))
+        if given.before_funding:
+            found.append(BeforeFunding())
+        return found
+
     def start(self) -> None:
-        if not 0.0 < self.p.fraction <= 1.0:
-            raise ConfigError(
-                f"fraction={self.p.fraction} must be in (0, 1]. It is the part of equity put to work."
-            )
-        self._leverage = self._find_leverage()
-        self._trade_from = _naive_utc(self.p.trade_from)
+        self._check_leverage()
+        self._trade_from = p.moment("trade_from", self.p.trade_from)
         self._side = 0  # the side last taken, held or closed by an exit since
         self.desk = Desk(
             self,
             sizing=self.p.sizing or _Fraction(self.p.fraction),
-            entries=self.p.entries,
-            exits=[*self._price_exits(), *self.p.exits],
+            entries=self._rules["entries"],
+            exits=self._rules["exits"],
             guards=self.p.guards,
             forecast=self.forecast,
         )
+
+    def stop(self) -> None:
+        if self.desk.refusals:
+            counts = ", ".join(f"{name} on {count} bars" for name, count in self.desk.refusals.most_common())
+            logger.info("positions were refused by %s", counts)
 
     @property
     def halts(self) -> Sequence[Halt]:
         """When guards stopped trading, and why."""
         return self.desk.halts
 
-    def _price_exits(self) -> list[Exit]:
-        found: list[Exit] = []
-        for name, kind in _PRICE_EXITS.items():
-            distance = getattr(self.p, name)
-            if not 0.0 <= distance < 1.0:
-                raise ConfigError(
-                    f"{name}={distance} must be in [0, 1). It is a fraction of the price: 0.02 is 2 %."
-                )
-            if not distance:
-                continue
-            if kind is not TakeProfit:
-                self._check_liquidation(name, distance)
-            found.append(kind(distance))
-        return found
-
-    def _check_liquidation(self, name: str, distance: float) -> None:
-        """Refuse a stop that the venue's liquidation of an isolated position would forestall, on either side."""
-        if not isinstance(self.broker, FuturesBroker) or self.broker.margin_mode != "isolated":
-            return
-        contract = self.broker.contract(self.data)
-        terms = (contract.maintenance, contract.closing_fee, contract.is_inverse, contract.on_entry)
-        liquidation = min(liquidation_distance(side, self._leverage, *terms) for side in (1, -1))
-        if distance >= liquidation:
-            raise LeverageError(
-                f"{name}={distance} lies at or beyond liquidation, {liquidation:.4f} from the entry at "
-                f"leverage {self._leverage:g}. Use a nearer stop or less leverage."
-            )
-
-    def _find_leverage(self) -> float:
-        """The broker's leverage; raises where an explicit one disagrees with it."""
+    def _check_leverage(self) -> None:
+        """Raises where an explicit leverage disagrees with the broker's."""
         wanted = self.p.leverage
+        if wanted is None:
+            return
         if isinstance(self.broker, FuturesBroker):
             given = self.broker.leverage(self.data)
-            if wanted is not None and wanted != given:
+            if wanted != given:
                 raise LeverageError(
                     f"the strategy's leverage {wanted} differs from the broker's {given:g}. "
                     f"Leave it out, or give this strategy a FuturesBroker(leverage={wanted})."
                 )
-            return given
+            return
         given = float(self.broker.getcommissioninfo(self.data).get_leverage())
-        if wanted is not None and not 0.0 < wanted <= given:
+        if wanted > given:
             raise LeverageError(
                 f"leverage {wanted} exceeds the {given:g} of {type(self.broker).__name__}. "
                 f"Use cerebro.setbroker(FuturesBroker(leverage={wanted}))."
             )
-        return given if wanted is None else float(wanted)
 
     def prenext(self) -> None:
         self.desk.observe()
@@ -141,23 +208,38 @@ class SignalFutures(bt.Strategy):
         """The side wanted now: +1, -1 or 0."""
         value = self.signal[0]
         side = int(value > 0.0) - int(value < 0.0)
-        return max(side, 0) if self.p.long_only else side
+        if self.p.long_only:
+            side = max(side, 0)
+        return min(side, 0) if self.p.short_only else side
 
     def trade_towards(self, side: int) -> None:
-        """Leave what is held for another side or because a rule says so, and enter `side` if it is a new one."""
+        """Leave what is held for another side or because a rule says so, and enter `side` where it is a new one."""
         flattens, halted = self.desk.guarded(side)
-        if flattens and self.desk.held:
-            self.desk.leave(halted)
+        held = self.desk.held
+        over = self._is_over(side, held)
+        reason = self._reason_to_leave(side, held, over, halted if flattens else "")
+        if reason:
+            self.desk.leave(reason)
+        if halted:
+            self._side = 0 if reason else held  # what a guard ended or kept out may begin anew
+        elif held and not reason:
+            self._side = held
+        elif side == 0:
             self._side = 0
-        if side == self._side:
-            reason = self.desk.reason_to_leave(side) if self.desk.held else None
-            if reason is not None:
-                self.desk.leave(reason)
-            return
-        self.desk.leave("signal")
-        self._side = 0
-        if side and not halted and self.desk.enter(side) is not None:
-            self._side = side
+        elif over or side != self._side or (self.p.reenter and not reason):
+            self._side = side if self.desk.enter(side) is not None else 0
+
+    def _is_over(self, side: int, held: int) -> bool:
+        """Whether the signal ends what is held; a subclass that sets `_side` to 0 wants a position of its own."""
+        if not held:
+            return False
+        wish = {"flat": side != held, "flip": side == -held, "never": False}[self.p.leave_on]
+        return wish or self._side != held
+
+    def _reason_to_leave(self, side: int, held: int, over: bool, guard: str) -> str | None:
+        if not held:
+            return None
+        return guard or ("signal" if over else self.desk.reason_to_leave(side))
 
     def notify_order(self, order: Any) -> None:
         if order.status not in (order.Margin, order.Rejected, order.Canceled, order.Expired):
@@ -192,12 +274,3 @@ class _Fraction:
             contract.lot,
             contract.is_inverse,
         )
-
-
-def _naive_utc(moment: datetime | None) -> datetime | None:
-    """Backtrader's clock: UTC without a zone; a moment without one is taken as UTC."""
-    if moment is None:
-        return None
-    if not isinstance(moment, datetime):
-        raise ConfigError(f"trade_from={moment!r} is not a datetime. Pass datetime(2025, 1, 1, tzinfo=UTC).")
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

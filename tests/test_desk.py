@@ -109,7 +109,7 @@ def test_a_size_of_zero_enters_nothing_and_says_so(caplog):
     caplog.set_level(logging.INFO)
 
     assert run(candles([CALM] * 3, [1] * 3), sizing=Nothing()).fills == []
-    assert "no entry: equity 1000.0 is too small at price 100.0" in caplog.text
+    assert "no entry, by nothing: equity 1000.0 is too small at price 100.0" in caplog.text
 
 
 @dataclass(frozen=True)

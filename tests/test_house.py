@@ -50,6 +50,7 @@ FLOORS = {
         reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
         datafeeds.replaying datafeeds.store_feed datafeeds.resample datafeeds.ccxt_history datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
+        strategies.parameters strategies.entries strategies.confluence strategies.line_exits strategies.timed_exits
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         strategies.elliott_futures strategies.blackout strategies.event_futures strategies.limits
         strategies.guards

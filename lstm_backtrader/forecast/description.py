@@ -59,6 +59,11 @@ class DescribedModel:
         return self.manifest.label.kind == "three_classes"
 
     @property
+    def is_return(self) -> bool:
+        """Whether it forecasts a return in units of its volatility, and no label of the user's own."""
+        return self.manifest.label.kind in ("scaled_return", "log_return", "next_close")
+
+    @property
     def valid_from(self) -> pd.Timestamp:
         """Open of the first bar that no train or validation label has seen."""
         return pd.Timestamp(self.manifest.trained_until) + (self.manifest.purge_bars + 1) * self.timeframe

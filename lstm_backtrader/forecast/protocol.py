@@ -51,9 +51,10 @@ class Forecaster(Protocol):
     `threshold` (|forecast| from which the signal is +-1, default 0), `valid_from` and `valid_until` (bars
     before and from then on get no forecast), `horizon` (bars ahead it forecasts, to measure it by), `half_width`
     (of the interval `lo` to `hi` around the forecast), `is_class` (whether `forecast` is p(up) - p(down) and no
-    quantity), `trained_until`, `seam`, `name` and `history` (for the report). Where they
-    change from bar to bar, as in a schedule of models, `threshold_at(times)`, `half_width_at(times)` and
-    `expired_at(times)` (ns since 1970, (T,)) take the place of `threshold`, `half_width` and `valid_until`.
+    quantity), `is_return` (whether it is a return in units of its volatility, as without one), `trained_until`,
+    `seam`, `name` and `history` (for the report). Where they change from bar to bar, as in a schedule of models,
+    `threshold_at(times)`, `half_width_at(times)` and `expired_at(times)` (ns since 1970, (T,)) take the place of
+    `threshold`, `half_width` and `valid_until`.
     """
 
     @property

@@ -142,6 +142,11 @@ class DescribedSchedule:
         return self.described[0].is_class
 
     @property
+    def is_return(self) -> bool:
+        """Whether they forecast a return in units of its volatility."""
+        return self.described[0].is_return
+
+    @property
     def seam(self) -> float | None:
         """The worst seam of a model; None where none is known."""
         return max((model.seam for model in self.described if model.seam is not None), default=None)

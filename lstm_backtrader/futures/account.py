@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, get_args
 
 from lstm_backtrader.errors import ConfigError
+from lstm_backtrader.futures import rules
 from lstm_backtrader.futures.ledger import CashEvent, Ledger
 from lstm_backtrader.futures.leg import Leg
 from lstm_backtrader.futures.terms import ContractTerms, Feed
@@ -89,12 +90,28 @@ class FuturesAccount(ContractTerms):
             return float("nan")
         if not self._is_cross:
             return leg.isolated_liquidation_price()
+        return leg.contract.liquidation_price(leg.size, leg.entry, self._behind_but_for(leg))
+
+    def liquidation_price_if(self, data: Feed, size: float, price: float) -> float:
+        """Price at which a position of `size`, opened at `price` in place of the one of tradeid 0, would be closed.
+
+        Cross: with all other positions at their last close.
+        """
+        contract = self.contract(data)
+        if self._is_cross:
+            behind = self._behind_but_for(self._legs.get(data, {}).get(0))
+        else:
+            behind = rules.initial_margin(size, price, self.leverage(data), contract.is_inverse)
+        return contract.liquidation_price(size, price, behind)
+
+    def _behind_but_for(self, leg: Leg | None) -> float:
+        """What the account can put behind a position of a cross account, the others at their last close."""
         behind = self.wallet()
         for feed, _, other in self.legs():
             if other is not leg:
                 price = feed.close[0]
                 behind += other.profit(price) - other.contract.requirement(other.size, other.entry, price)
-        return leg.contract.liquidation_price(leg.size, leg.entry, behind)
+        return behind
 
     def _get_value(self, datas: Iterable[Feed] | None = None, lever: bool = False) -> float:
         """Equity. For chosen `datas`: the notional of their net positions at the last close, short negative.

@@ -138,14 +138,30 @@ class OrderDesk(FillingAccount):
                 _place_from_fill(child, order.executed.price)
                 child.activate()
 
+    def _bracketize(self, order: Any, cancel: bool = False) -> None:
+        """As Backtrader's, but a child that was `partial` leaves its siblings the rest to close."""
+        leg = self._leg(order)
+        if cancel or order.parent is None or not order.info.get("partial") or not leg.size:
+            super()._bracketize(order, cancel)
+            return
+        siblings = self._pchildren[order.parent.ref]
+        siblings.remove(order)
+        for each in siblings:
+            if abs(each.executed.remsize) > abs(leg.size):
+                each.executed.remsize = -leg.size
+
 
 def _place_from_fill(order: Any, fill: float) -> None:
-    """Move a bracket's child to its distance from the parent's fill."""
+    """Move a bracket's child, and what wakes it, to their distances from the parent's fill."""
+    wakes = order.info.get("wakes_from_fill")
+    if wakes is not None:
+        order.info["wakes_at"] = fill * (1.0 + wakes)
     offset = order.info.get("from_fill")
     if offset is None:
         return
     if order.exectype in matching.TRAILING:
         order.created.price = math.inf if order.isbuy() else -math.inf
-        order.trailadjust(fill)
+        if wakes is None:
+            order.trailadjust(fill)
     else:
         order.created.price = fill * (1.0 + offset)

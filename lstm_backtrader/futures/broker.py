@@ -40,8 +40,9 @@ class FuturesBroker(BarPlayer):
     Liquidation looks at the data's `mark_*` lines where they are there and known, else at its prices. Funding
     needs a `funding_rate` line and is paid at `mark_open`, else at the open. On orders, `order.info.liquidation`
     is True for a liquidation, `order.info.maker` where the maker fee was paid, and `order.info.refusal` says why
-    one was rejected. `buy` and `sell` take ``reduce_only=True`` for an order that never opens, and
-    ``from_fill=-0.02`` for a bracket's child that belongs 2 % below its parent's fill.
+    one was rejected. `buy` and `sell` take ``reduce_only=True`` for an order that never opens. A bracket's child
+    takes ``from_fill=-0.02``, 2 % below its parent's fill; ``wakes_from_fill=0.03``, at work only once the price
+    has been 3 % above it; ``partial=True``, which leaves its siblings at work for what it does not close.
 
     Args:
         contract: what is traded: a `Contract`, or a preset's name such as "bybit:BTC/USD:BTC" (`lbt venues` lists

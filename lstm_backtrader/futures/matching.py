@@ -26,6 +26,21 @@ def is_limit(order: Any) -> bool:
     return order.exectype == Order.Limit or (order.exectype in STOP_LIMITS and bool(order.triggered))
 
 
+def sleeps(order: Any) -> bool:
+    """Whether the order is to work only once the price has been on the good side, at ``order.info.wakes_at``."""
+    return order.info.get("wakes_at") is not None
+
+
+def is_woken_by(order: Any, price: float) -> bool:
+    """Whether `price` is so good for the position that a sleeping order protects that it begins to work."""
+    return bool(price >= order.info.wakes_at if not order.isbuy() else price <= order.info.wakes_at)
+
+
+def follows_price(order: Any) -> bool:
+    """Whether the best price so far does something to the order: it trails, or sleeps."""
+    return order.exectype in TRAILING or sleeps(order)
+
+
 def level(order: Any) -> float:
     """The price a stop or limit waits for."""
     triggered = order.exectype in STOP_LIMITS and order.triggered
@@ -39,7 +54,7 @@ def share_of_way(order: Any, start: float, end: float) -> float | None:
     """
     if order.exectype in AT_ONCE:
         return 0.0
-    if not (is_stop(order) or is_limit(order)):
+    if not (is_stop(order) or is_limit(order)) or sleeps(order):
         return None
     return reached(level(order), order.isbuy() == is_stop(order), start, end)
 
@@ -60,6 +75,8 @@ def may_be_met(order: Any, bar: Bar) -> bool:
     if order.exectype in AT_ONCE:
         return True
     if not (is_stop(order) or is_limit(order)):
+        return False
+    if sleeps(order) and not is_woken_by(order, min(bar) if order.isbuy() else max(bar)):
         return False
     wanted = level(order)
     if is_stop(order) and order.exectype in TRAILING:

@@ -105,7 +105,8 @@ class BarPlayer(LiquidatingAccount):
                 self._try(order, lambda order: self._try_exec_close(order, self._bars[order.data].traded.close))
 
     def _is_quiet(self) -> bool:
-        """Whether nothing can happen between open and close, whatever comes first; pulls trailing stops along."""
+        """Whether nothing can happen between open and close, whatever comes first; if so, what follows the price
+        is told its best."""
         orders = self._waiting() if self.pending else []
         if any(matching.may_be_met(order, self._bars[order.data].traded) for order in orders):
             return False
@@ -119,7 +120,7 @@ class BarPlayer(LiquidatingAccount):
         ):
             return False
         for order in orders:
-            if order.exectype in matching.TRAILING:
+            if matching.follows_price(order):
                 bar = self._bars[order.data].traded
                 self._trail_one(order, min(bar) if order.isbuy() else max(bar))
         return True
@@ -240,11 +241,15 @@ class BarPlayer(LiquidatingAccount):
             order.info["rested"] = True
 
     def _trail(self, points: Mapping[Feed, Point]) -> None:
-        """Pull trailing stops along to where the prices are."""
+        """Pull trailing stops along to where the prices are, and wake what waits for such a price."""
         for order in self.pending:
-            if order.exectype in matching.TRAILING and order.data in points and self._may_fill(order):
+            if matching.follows_price(order) and order.data in points and self._may_fill(order):
                 self._trail_one(order, points[order.data].traded)
 
     def _trail_one(self, order: Any, price: float) -> None:
-        if not order.triggered:
+        if matching.sleeps(order):
+            if not matching.is_woken_by(order, price):
+                return
+            order.info["wakes_at"] = None
+        if order.exectype in matching.TRAILING and not order.triggered:
             order.trailadjust(price)

@@ -183,6 +183,22 @@ def liquidation_distance(
     return side * (1.0 - liquidation_price(side, 1.0, margin, maintenance, 0.0, closing_fee, inverse, on_entry))
 
 
+def price_change(return_on_margin: float, side: int, leverage: float, inverse: bool = False) -> float:
+    """Relative change of the price after which a fresh position has gained that fraction of its margin.
+
+    `side`: +1 long, -1 short. Infinite where an inverse long or a linear short cannot gain so much.
+
+    >>> price_change(-0.2, side=1, leverage=10.0), price_change(0.5, side=-1, leverage=10.0)
+    (-0.02, -0.05)
+    >>> round(price_change(-0.2, side=1, leverage=10.0, inverse=True), 6)
+    -0.019608
+    """
+    moved = side * return_on_margin / leverage
+    if not inverse:
+        return moved if moved > -1.0 else -math.inf
+    return 1.0 / (1.0 - moved) - 1.0 if moved < 1.0 else math.inf
+
+
 def funding_payment(size: float, mark: float, rate: float, inverse: bool = False) -> float:
     """What a position receives at a funding stamp; negative is paid. A positive rate: longs pay shorts.
 
