@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import backtrader as bt
@@ -18,8 +17,7 @@ from lstm_backtrader.strategies.entries import Cooldown, MaxFunding, Sessions
 from lstm_backtrader.strategies.exits import BreakEven, StopLoss, TakeProfit, TrailingStop
 from lstm_backtrader.strategies.line_exits import AtrStop
 from lstm_backtrader.strategies.rules import Entry, Exit, OnLines
-from lstm_backtrader.strategies.situation import Situation
-from lstm_backtrader.strategies.sizing import size_for
+from lstm_backtrader.strategies.sizing import FractionOfEquity
 from lstm_backtrader.strategies.timed_exits import BeforeFunding, TimeLimit
 
 logger = logging.getLogger(__name__)
@@ -159,7 +157,7 @@ class SignalFutures(bt.Strategy, metaclass=p.StrategyWithParameters):
         self._side = 0  # the side last taken, held or closed by an exit since
         self.desk = Desk(
             self,
-            sizing=self.p.sizing or _Fraction(self.p.fraction),
+            sizing=self.p.sizing or FractionOfEquity(self.p.fraction),
             entries=self._rules["entries"],
             exits=self._rules["exits"],
             guards=self.p.guards,
@@ -256,21 +254,3 @@ class SignalFutures(bt.Strategy, metaclass=p.StrategyWithParameters):
                 order.getstatusname(),
                 order.info.get("refusal") or f"free balance {self.broker.getcash()}",
             )
-
-
-@dataclass(frozen=True)
-class _Fraction:
-    """A notional of leverage times a fraction of equity."""
-
-    fraction: float
-
-    def size(self, situation: Situation) -> float:
-        contract = situation.contract
-        return size_for(
-            situation.equity,
-            situation.price,
-            situation.leverage,
-            self.fraction,
-            contract.lot,
-            contract.is_inverse,
-        )

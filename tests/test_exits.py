@@ -343,17 +343,17 @@ def test_a_stop_beyond_liquidation_is_refused_in_either_unit():
     run(table, exits=[TrailingStop(0.9, activation_price_pct=0.1)])  # it is no protection before it wakes
 
 
-@pytest.mark.parametrize("margin_mode", ["isolated", "cross"])
-def test_a_stop_at_a_line_beyond_liquidation_keeps_the_position_out(margin_mode, caplog):
+@pytest.mark.parametrize(("margin_mode", "level"), [("isolated", 67.0017), ("cross", 66.6633)])
+def test_a_stop_at_a_line_beyond_liquidation_keeps_the_position_out(margin_mode, level, caplog):
     caplog.set_level("INFO")
-    broker = account(margin_mode=margin_mode)
+    rule = LineStop(lambda data: data.level)
 
     run_ = run(
-        candles([FLAT] * 3, 1, level=60.0), broker=broker, exits=[LineStop(lambda data: data.level)], fraction=1
+        candles([FLAT] * 3, 1, level=60.0), broker=account(margin_mode=margin_mode), exits=[rule], fraction=1
     )
 
     assert run_.fills == []
-    assert "line_stop at 60 lies beyond liquidation at 67.0" in caplog.text.replace("67.002", "67.0")
+    assert f"line_stop at 60 lies beyond liquidation at {level}. Use less leverage" in caplog.text
 
 
 def test_an_account_that_backs_a_position_with_all_of_it_bears_a_wider_stop():
