@@ -3,7 +3,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 RIVALS := .venv/.rivals
 
-.PHONY: demo test check bench install clean
+.PHONY: demo test check bench docs install clean
 
 install: $(INSTALLED)
 
@@ -26,10 +26,13 @@ check: $(INSTALLED)
 bench: $(RIVALS)
 	$(BIN)/python -m benchmarks $(BENCH)
 
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -W -b html docs docs/_build
+
 $(RIVALS): $(INSTALLED) benchmarks/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		-c benchmarks/constraints.txt -e '.[bench]'
 	touch $@
 
 clean:
-	rm -rf .venv demo build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo docs/_build build dist *.egg-info .mypy_cache .ruff_cache .hypothesis

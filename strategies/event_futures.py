@@ -10,7 +10,7 @@ class EventFutures(SignalFutures):
     """Take the side of the last event for `hold` bars.
 
     `column`: the data's line of events, as `join_events` made it: each value stands at the bar it is known by, so a
-    position is entered at the open after. `threshold`: |value| that an event needs to count.
+    position is entered at the open after. `threshold`: ``|value|`` that an event needs to count.
     """
 
     params = (("column", "value"), ("hold", 24), ("threshold", 0.0))

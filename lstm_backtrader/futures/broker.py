@@ -53,7 +53,8 @@ class FuturesBroker(BarPlayer):
         intrabar_candles: candles of shorter bars, a table for the one data or a mapping of the datas' names to
             tables; with their own `mark_*` and `funding_rate` columns they settle funding at its own stamps.
         taker_fee, maker_fee, maintenance, max_leverage: replace those of `contract`, as fractions, in every tier.
-        cash and every other parameter of `bt.brokers.BackBroker` (slippage, filler, ...), by keyword.
+        cash: start equity in the settlement coin; it and every other parameter of `bt.brokers.BackBroker`
+            (slippage, filler, ...) go by keyword.
 
     Raises:
         ConfigError: an argument that is not one of the above.
