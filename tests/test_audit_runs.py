@@ -15,7 +15,19 @@ from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.audit import AuditPlan
 from lstm_backtrader.forecast.features import FeatureSpec, default_features, event
 from lstm_backtrader.forecast.flow_features import volume_z
-from lstm_backtrader.strategies import BuyAndHold, LSTMFutures, Momentum, RandomEntry, SmaCross
+from lstm_backtrader.strategies import (
+    BuyAndHold,
+    Capped,
+    ConsecutiveLosses,
+    DailyLossLimit,
+    LSTMFutures,
+    MaxDrawdown,
+    Momentum,
+    RandomEntry,
+    RiskPerTrade,
+    SmaCross,
+    StaleData,
+)
 from lstm_backtrader.testing import assert_no_lookahead, sample_candles
 
 QUICK = AuditPlan(cuts=8, tail=50)
@@ -184,6 +196,7 @@ def test_our_indicator_is_clean(candles_of, untrained_model, seed):
 
 # --- strategies ---------------------------------------------------------------------------------------------
 
+GUARDS = (DailyLossLimit(0.02), MaxDrawdown(0.08), ConsecutiveLosses(2, 5), StaleData())
 EXITS = {"stop_price_pct": 0.02, "take_profit_price_pct": 0.03, "trailing_price_pct": 0.025}
 
 
@@ -196,6 +209,10 @@ def test_our_strategies_are_clean(untrained_model, seed):
         (BuyAndHold, {}),
         (Momentum, {"lookback": 20, **EXITS}),
         (RandomEntry, {"holdings": (4, -9), "flat_bars": 20}),
+        (
+            SmaCross,
+            {"fast": 3, "slow": 9, "sizing": Capped(RiskPerTrade(0.05), notional=4_000), "guards": GUARDS, **EXITS},
+        ),
         (LSTMFutures, {"model": untrained_model(), **EXITS}),
     ):
         report = audit_strategy(strategy, candles, params, plan)

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import lstm_backtrader as lbt
 from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.futures.contract import Contract
+from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.strategies import LSTMFutures, SignalFutures
 from lstm_backtrader.strategies.guards import ConsecutiveLosses, DailyLossLimit, MaxDrawdown, StaleData, StaleModel
 from lstm_backtrader.strategies.situation import Situation
@@ -209,6 +211,22 @@ def test_a_model_too_old_by_days_is_left(tiny_model, fresh_market):
     (halt,) = done.halts
     assert halt.moment - tiny_model.manifest.trained_until == timedelta(days=days, hours=1)
     assert not done.position
+
+
+def test_the_record_of_a_run_tells_when_which_guard_acted_and_why():
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(table([100] * 4 + [79] * 4, [1] * 8)))
+    cerebro.setbroker(FuturesBroker(leverage=3))
+    cerebro.addstrategy(Wish, guards=[MaxDrawdown(0.2), DailyLossLimit(0.03)])
+
+    record = run_record(lbt.run(cerebro))
+
+    assert [(f"{halt.time:%d %H:%M}", halt.guard) for halt in record.halts] == [
+        ("01 05:00", "max_drawdown"),
+        ("01 05:00", "daily_loss_limit"),
+    ]
+    assert "below its peak" in record.halts[0].reason
+    assert record.trades["exit_reason"].tolist() == ["max_drawdown"]
 
 
 def test_the_page_on_guards_prints_what_it_says(capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import backtrader as bt
 import numpy as np
@@ -33,6 +33,14 @@ MS_PER_DAY = 86_400_000
 EPOCH = 719_163.0  # 1970-01-01 as Backtrader counts days
 
 
+class Halted(NamedTuple):
+    """A guard that stopped trading: when it began to, UTC, which, and why."""
+
+    time: pd.Timestamp
+    guard: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """What a run did, from the first bar its strategy could trade."""
@@ -46,6 +54,7 @@ class RunRecord:
     strategy: str
     params: dict[str, str]
     symbol: str
+    halts: tuple[Halted, ...] = ()  # of strategies that have `halts`, by time
 
     @property
     def is_inverse(self) -> bool:
@@ -270,6 +279,7 @@ class RunRecorder(bt.Analyzer):
             strategy=" + ".join(type(each).__name__ for each in self.strategy.cerebro.runningstrats),
             params={name: str(value) for name, value in self.strategy.p._getkwargs().items()},
             symbol=_name(self.strategy, self.data),
+            halts=_halts(self.strategy.cerebro.runningstrats),
         )
 
     def _forecast_summary(self) -> dict[str, Any] | None:
@@ -338,6 +348,14 @@ def _times(stamps: np.ndarray[Any, np.dtype[np.float64]]) -> pd.DatetimeIndex:
     """Backtrader's float days as UTC times; days resolve 10 us, so times are rounded to milliseconds."""
     milliseconds = np.rint((stamps - EPOCH) * MS_PER_DAY)
     return pd.DatetimeIndex(pd.to_datetime(milliseconds, unit="ms", utc=True)).as_unit("us")
+
+
+def _halts(strategies: list[Any]) -> tuple[Halted, ...]:
+    halts = [halt for strategy in strategies for halt in getattr(strategy, "halts", ())]
+    return tuple(
+        Halted(pd.Timestamp(halt.moment), halt.guard, halt.reason)
+        for halt in sorted(halts, key=lambda halt: halt.moment)
+    )
 
 
 def _naive_utc(time: datetime) -> datetime:
