@@ -15,7 +15,7 @@ from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.rivals import Tick
 from lstm_backtrader.forecast.scheduled import ScheduledForecaster
 from lstm_backtrader.reporting.evaluation_page import render_evaluation
-from lstm_backtrader.reporting.report import plain, write_text, write_together
+from lstm_backtrader.reporting.writing import plain, write_text, write_together
 
 DISCLAIMER = "A forecast's past quality: it promises nothing about the future, and costs are not in it."
 PACKAGES = ("lstm-backtrader", "torch", "pandas", "numpy")

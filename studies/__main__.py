@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lstm_backtrader.candles import timeframe_seconds
 from lstm_backtrader.errors import LbtError
-from lstm_backtrader.reporting.report import write_text, write_together
+from lstm_backtrader.reporting.writing import write_text, write_together
 
 from .market import cells, plan, read_market
 from .page import study_page

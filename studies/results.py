@@ -13,7 +13,7 @@ from lstm_backtrader.forecast.evaluation import EvaluateConfig, evaluate_forecas
 from lstm_backtrader.forecast.folds import WalkForwardConfig
 from lstm_backtrader.forecast.trials import chosen
 from lstm_backtrader.forecast.walkforward import walk_forward
-from lstm_backtrader.reporting.report import plain, write_text, write_together
+from lstm_backtrader.reporting.writing import plain, write_text, write_together
 
 from .accounts import trade_forecasts
 from .market import Cell

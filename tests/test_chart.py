@@ -1,20 +1,15 @@
 """Price, signal and trades in one chart: each mark where its fill was, the strip as long as the signal held."""
 
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from lstm_backtrader.reporting.chart import MAX_MARKED, STRIP, trade_chart
-from lstm_backtrader.reporting.metrics import return_metrics
-from lstm_backtrader.reporting.page import Page, render_page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+from lstm_backtrader.reporting.chart import MAX_MARKED, STRIP, equity_chart, keep_extremes, trade_chart
 
 
 def bars_of(n=101, forecast=np.nan, position=0.0):
@@ -66,6 +61,27 @@ def area(svg, kind):
     path = re.search(rf'<path class="area {kind}" d="([^"]*)"', svg)[1]
     steps = [tuple(map(float, step)) for step in re.findall(r"M([\d.]+) 500V([\d.]+)H([\d.]+)V500", path)]
     return [(a, abs(500 - top) / 500, b) for a, top, b in steps]
+
+
+@given(arrays(float, st.integers(1, 400), elements=st.floats(-1e6, 1e6)), st.integers(1, 20))
+def test_thinning_keeps_the_ends_and_the_extremes(values, buckets):
+    kept = keep_extremes(values, buckets)
+    assert (np.diff(kept) > 0).all()
+    assert len(kept) <= max(4 * buckets, 1)
+    assert {0, len(values) - 1} <= set(kept.tolist())
+    assert (values[kept].min(), values[kept].max()) == (values.min(), values.max())
+
+
+EQUITY = bars_of(400)["close"]
+
+
+@pytest.mark.parametrize("equity", [EQUITY, EQUITY * 0 + 5, EQUITY - EQUITY.max(), EQUITY**3, EQUITY.iloc[:1]])
+def test_a_chart_is_drawn_of_any_equity(equity):
+    svg = equity_chart(equity, None, 1000.0)
+    points = [float(n) for n in re.findall(r"-?[\d.]+", " ".join(re.findall(r'points="([^"]*)"', svg)))]
+    assert all(-0.1 <= n <= 1000.1 for n in points)
+    assert "nan" not in svg.lower()
+    assert svg.count('role="img" aria-label="') == 2
 
 
 def test_entries_and_exits_are_marked_at_their_time_and_price():
@@ -164,58 +180,3 @@ def test_a_run_of_a_bar_or_two_is_drawn(n):
 def test_a_symbol_is_escaped():
     svg = trade_chart(bars_of(), trades_of(bars_of()), '"><script>', None)
     assert "<script" not in svg
-
-
-# --- on the page --------------------------------------------------------------------------------------------
-
-
-def page_of(bars, trades, **changes):
-    equity = pd.Series(np.linspace(100, 120, len(bars)), index=bars.index)
-    account = return_metrics(equity)
-    base = {"title": "Mine", "account": account, "equity": equity, "start_equity": 100.0, "symbol": "BTC"}
-    return render_page(Page(**{**base, "bars": bars, "trades": trades, **changes}))
-
-
-def test_the_page_shows_it_below_the_equity_with_the_models_threshold():
-    bars = bars_of(forecast=np.linspace(-1, 1, 101))
-    html = page_of(bars, trades_of(bars, (1, 0, 5, False)), forecast={"threshold": 0.5})
-    assert html.index('class="equity"') < html.index('href="#long"') < html.index("<h2>Account</h2>")
-    assert "Signal: +1 on 26%, -1 on 26% of bars" in html
-    assert not re.findall(r'(?:src|href)\s*=\s*["\']?(?!["\']?#)|@import|url\((?!#)', html)
-
-
-def test_a_page_of_bare_equity_has_none():
-    bars = bars_of()
-    assert "Price and trades" in page_of(bars, trades_of(bars))
-    equity = pd.Series(np.linspace(100, 120, 101), index=bars.index)
-    alone = Page(title="Mine", account=return_metrics(equity), equity=equity, start_equity=100.0)
-    assert "Price and trades" not in render_page(alone)
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
-@pytest.mark.parametrize("width", [500, 1200])  # headless chromium makes no window below 500
-def test_a_browser_puts_the_marks_on_the_line(tmp_path, width):
-    # given a script that asks the browser where the middle of the first mark came to lie
-    bars = bars_of()
-    html = page_of(bars, trades_of(bars, (1, 50, None, False)))
-    look = """<script>
-    const box = element => element.getBoundingClientRect()
-    const line = box(document.querySelector('polyline.price')), mark = box(document.querySelector('use.long'))
-    const across = (mark.left + mark.width / 2 - line.left) / line.width
-    const down = (mark.top + mark.height / 2 - line.top) / line.height
-    document.title = [across, down, mark.width, document.documentElement.scrollWidth - innerWidth].join(' ')
-    </script>"""
-    file = tmp_path / "page.html"
-    file.write_text(html + look, encoding="utf-8")
-    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
-    command = [CHROMIUM, *flags.split(), "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}"]
-
-    # when
-    command += [f"--window-size={width},1200", "--hide-scrollbars", "--dump-dom", file.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    across, down, wide, overflow = map(float, re.search(r"<title>(.*?)</title>", dom)[1].split())
-
-    # then: in the middle, as large on a telephone as on a desk, and the page does not scroll sideways
-    assert (across, down) == pytest.approx((0.5, 0.5), abs=0.01)
-    assert wide == pytest.approx(10, abs=3)
-    assert overflow <= 0

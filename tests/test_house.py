@@ -39,7 +39,10 @@ FLOORS = {
         futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
         futures.leg futures.ledger forecast.trials forecast.ledger reporting.metrics
         reporting.bootstrap reporting.significance reporting.fold_figures
-        reporting.tradebook reporting.equity_files datafeeds.synthetic datafeeds.grouping""",
+        reporting.tradebook reporting.equity_files reporting.equity_input reporting.holding reporting.panels
+        reporting.trade_figures reporting.forecast_figures reporting.segments reporting.sensitivity
+        reporting.tables reporting.drawings reporting.provenance reporting.writing
+        datafeeds.synthetic datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward
         forecast.shuffled forecast.retraining forecast.importance forecast.unseen forecast.rivals forecast.bands
@@ -54,8 +57,10 @@ FLOORS = {
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
         strategies.elliott_futures strategies.blackout strategies.event_futures strategies.limits
         strategies.guards
-        reporting.chart reporting.page reporting.learning reporting.luck reporting.tearsheet reporting.report
-        reporting.evaluation_page reporting.wave_chart""",
+        reporting.chart reporting.linked reporting.page reporting.learning reporting.luck reporting.tearsheet
+        reporting.run_panels reporting.account_sections reporting.trade_sections reporting.forecast_sections
+        reporting.run_page reporting.run_story reporting.document reporting.report reporting.evaluation_page
+        reporting.wave_chart""",
     5: """data_command store_table
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
@@ -81,7 +86,7 @@ ALLOWED = {
     "talib": "forecast.talib_features",
     "quantstats": "reporting.tearsheet",
     "matplotlib": "reporting.tearsheet",
-    "plotly": "reporting.chart reporting.page",
+    "plotly": "reporting.linked",
     "typer": "cli options",
     "arch": "reporting.significance",
     "rich": "terminal store_table venue_tables ledger_table evaluation_tables",

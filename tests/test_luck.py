@@ -51,7 +51,7 @@ def test_it_says_in_words_what_luck_would_show():
     assert "(DSR)" in said[2]
     assert "Were this the only try" in said[1]
     assert "years to be above zero with a confidence of 95%; this record has 1.0" in said[3]
-    assert len(said) == 4
+    assert len(said) == 5
 
 
 def test_a_strong_result_is_called_more_than_luck_and_a_weak_one_is_not():
@@ -126,7 +126,7 @@ def test_true_skill_among_ten_tries_shows_in_every_figure():
     assert found.pbo < 0.05
     assert found.spa < 0.05
     assert found.dsr > 0.95
-    assert found.sentences()[-1].endswith("(SPA): one does.")
+    assert found.sentences()[-2].endswith("(SPA): one does.")
 
 
 def test_without_arch_only_spa_is_missing(monkeypatch):

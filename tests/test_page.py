@@ -1,30 +1,24 @@
-"""The page: what it says, what it escapes, what it loads (nothing), and what a real browser makes of it."""
-
-from __future__ import annotations
+"""The page: what it says, what it escapes, what it loads (nothing), and how figures read."""
 
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from lstm_backtrader.reporting.chart import equity_chart, keep_extremes
-from lstm_backtrader.reporting.metrics import return_metrics
-from lstm_backtrader.reporting.page import MAX_TRADES, Page, format_figure, render_page
+from lstm_backtrader.reporting.drawings import bars, curve, scatter, waterfall
+from lstm_backtrader.reporting.notes import Note
+from lstm_backtrader.reporting.page import Page, Tile, render_page
+from lstm_backtrader.reporting.tables import columns_table, format_figure
 from lstm_backtrader.reporting.tearsheet import tearsheet_html
+from lstm_backtrader.reporting.trade_sections import MAX_TRADES, trades_section
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 INDEX = pd.date_range("2024-01-01", periods=400, freq="h", tz="UTC")
 EQUITY = pd.Series(1000 * np.exp(np.cumsum(np.random.default_rng(2).normal(0, 0.01, 400))), index=INDEX)
 EVIL = '"><script>alert(1)</script>'
 
 
-def trade_rows(n: int) -> pd.DataFrame:
+def trade_rows(n):
     return pd.DataFrame(
         {
             "symbol": [f"<b>{i}" for i in range(n)],
@@ -38,55 +32,59 @@ def trade_rows(n: int) -> pd.DataFrame:
     )
 
 
-def page(**changes: object) -> Page:
-    base = {"title": "Mine", "account": return_metrics(EQUITY), "equity": EQUITY, "start_equity": 1000.0}
-    return Page(**{**base, **changes})
-
-
 def test_a_page_says_what_it_is_and_promises_nothing():
-    html = render_page(page(verdict="The account lost 3.00%.", notes=("Liquidations: 2",)))
-    assert "Past results of a simulation: they promise nothing" in html
+    html = render_page(
+        Page("Mine", "400 bars.", "The account lost 3.00%.", notes=[Note("liquidated", "Two.", "red")])
+    )
+    assert "400 bars. Past results of a simulation: they promise nothing" in html
     assert "The account lost 3.00%." in html
-    assert "<li>Liquidations: 2</li>" in html
-    assert "2024-01-01 00:00 to 2024-01-17 15:00 UTC, 400 bars" in html
+    assert "<li>Two.</li>" in html
+
+
+def test_flags_stand_in_the_head_red_ones_first_and_plain_notes_have_none():
+    notes = [Note("seam", "a"), Note("in-sample", "b", "red"), Note("position open", "c", "plain")]
+    html = render_page(Page("Mine", "", notes=notes))
+    flags = re.search(r'<ul class="flags".*?</ul>', html)[0]
+    assert re.findall(r'<li class="(\w+)">([^<]+)', flags) == [("red", "in-sample"), ("yellow", "seam")]
+    assert "flags" not in render_page(Page("Mine", "")).partition("</style>")[2]
 
 
 def test_every_text_from_outside_is_escaped():
-    figures = return_metrics(EQUITY)
     html = render_page(
-        page(
-            title=EVIL,
-            verdict=EVIL,
-            notes=(EVIL,),
-            baselines={EVIL: figures},
-            benchmark=figures,
-            benchmark_name=EVIL,
-            parameters={EVIL: EVIL},
-            trades=trade_rows(3).assign(exit_reason=EVIL),
+        Page(
+            EVIL,
+            EVIL,
+            EVIL,
+            tiles=[Tile(EVIL, EVIL, EVIL)],
+            notes=[Note(EVIL, EVIL)],
+            sections=[columns_table("account", {EVIL: {"sharpe": 1.0}}, [("sharpe", EVIL, "ratio")], caption=EVIL)],
+            tearsheet="<body></body>",
+            first_tab=EVIL,
         )
     )
     assert "<script" not in html
-    assert "<b>0" not in html
-    assert html.count("&lt;script&gt;") == 11  # title twice, verdict, note, 2 names, parameter twice, 3 reasons
+    assert html.count("&lt;script&gt;") == 14
 
 
 def test_account_stands_beside_benchmark_and_baselines():
-    figures = return_metrics(EQUITY)
-    html = render_page(page(benchmark=figures, benchmark_name="Hold", baselines={"Cross": {"sharpe": None}}))
+    columns = {"Strategy": {"sharpe": 1.0, "trades": 3}, "Hold": {"sharpe": 0.5}, "Cross": {"sharpe": None}}
+    html = columns_table("account", columns, [("sharpe", "Sharpe", "ratio"), ("trades", "Trades", "count")])
     assert re.search(r"Strategy</th><th[^>]*>Hold</th><th[^>]*>Cross</th>", html)
-    assert re.search(r"Sharpe ratio[^<]*</th><td>[^<]+</td><td>[^<]+</td><td>n/a</td>", html)
+    assert "<td>1.00</td><td>0.50</td><td>n/a</td>" in html
+    assert "<td>3</td><td></td><td></td>" in html
 
 
 def test_a_long_list_of_trades_is_cut_and_says_so():
-    html = render_page(page(trades=trade_rows(MAX_TRADES + 5)))
+    html = trades_section(trade_rows(MAX_TRADES + 5), 2)
     assert f"The last {MAX_TRADES} of 205 trades" in html
     assert html.count('<td class="text">long</td>') == MAX_TRADES
     assert "&lt;b&gt;4<" not in html
     assert "&lt;b&gt;204<" in html
+    assert "<b>" not in html
 
 
 def test_no_trade_is_said_in_words():
-    assert "No trade was made." in render_page(page(trades=trade_rows(1).iloc[:0]))
+    assert "No trade was made." in trades_section(trade_rows(1).iloc[:0], 2)
 
 
 @pytest.mark.parametrize(
@@ -97,71 +95,62 @@ def test_no_trade_is_said_in_words():
         (1234.5, "gain", "+1,234.50"),
         (-1e-12, "gain", "0.00"),
         (None, "ratio", "n/a"),
+        (1234.5, "ratio", "1,234.50"),
         (float("nan"), "price", "open"),
         (-1, "side", "short"),
         (0.00012345, "price", "0.00012345"),
         (12, "count", "12"),
+        (2.25, "hours", "2.2 h"),
     ],
 )
 def test_figures_read_as_people_write_them(value, kind, text):
     assert format_figure(value, kind) == text
 
 
-@given(arrays(float, st.integers(1, 400), elements=st.floats(-1e6, 1e6)), st.integers(1, 20))
-def test_thinning_keeps_the_ends_and_the_extremes(values, buckets):
-    kept = keep_extremes(values, buckets)
-    assert (np.diff(kept) > 0).all()
-    assert len(kept) <= max(4 * buckets, 1)
-    assert {0, len(values) - 1} <= set(kept.tolist())
-    assert (values[kept].min(), values[kept].max()) == (values.min(), values.max())
+def heights(svg):
+    return [
+        tuple(map(float, found)) for found in re.findall(r'y="(-?[\d.]+)" width="[\d.]+" height="([\d.]+)"', svg)
+    ]
 
 
-@pytest.mark.parametrize("equity", [EQUITY, EQUITY * 0 + 5, EQUITY - EQUITY.max(), EQUITY**3, EQUITY.iloc[:1]])
-def test_a_chart_is_drawn_of_any_equity(equity):
-    svg = equity_chart(equity, None, 1000.0)
-    points = [float(n) for n in re.findall(r"-?[\d.]+", " ".join(re.findall(r'points="([^"]*)"', svg)))]
-    assert all(-0.1 <= n <= 1000.1 for n in points)
-    assert "nan" not in svg.lower()
-    assert svg.count('role="img" aria-label="') == 2
+def test_a_waterfall_steps_from_the_first_amount_to_the_last():
+    # given 100, +50, -100: levels 100, 150, 50 over the span 0 to 150
+    svg = waterfall("Money", [("won", 50.0), ("lost", -100.0)], ("start", 100.0, "final", 50.0), ",.0f")
+    unit = 1000 / 150
+    expected = [(50 * unit, 100 * unit), (0, 50 * unit), (0, 100 * unit), (100 * unit, 50 * unit)]
+    assert np.array(heights(svg)) == pytest.approx(np.array(expected), abs=0.1)
+    assert "start 100, won +50, lost −100, final 50" in svg
+
+
+def test_bars_go_up_and_down_from_the_middle_and_say_their_value():
+    svg = bars("IC", [("May", 0.2), ("June", -0.1), (EVIL, None)])
+    assert heights(svg) == [(0.0, 500.0), (500.0, 250.0), (500.0, 0.0)]
+    assert "<title>June: −0.1000</title>" in svg
+    assert "<script" not in svg
+
+
+def test_points_and_curves_are_placed_by_their_values():
+    assert 'class="won" r="7" cx="500" cy="0"' in scatter("MAE", [(-0.1, 0.4, "won"), (-0.2, 0.0, "lost")], "")
+    assert 'points="0.0,1000.0 1000.0,0.0"' in curve("Said", [("equity", [(0.4, 0.4), (0.6, 0.6)])], "")
 
 
 @pytest.fixture(scope="module")
-def full_page(tmp_path_factory):
-    sheet = tearsheet_html(EQUITY, benchmark=EQUITY * 2, title="Sheet")
-    html = render_page(page(tearsheet=sheet, benchmark_equity=EQUITY[::-1].set_axis(INDEX), trades=trade_rows(3)))
-    file = tmp_path_factory.mktemp("page") / "report.html"
-    file.write_text(html, encoding="utf-8")
-    return file
+def sheet_page():
+    return render_page(Page("Mine", "", tearsheet=tearsheet_html(EQUITY, benchmark=EQUITY * 2, title="Sheet")))
 
 
-def test_the_tearsheet_is_isolated_from_the_page(full_page):
-    html = full_page.read_text(encoding="utf-8")
-    sheet = html[html.index('<template shadowrootmode="open">') : html.index("</template>")]
+def test_the_tearsheet_is_isolated_from_the_page(sheet_page):
+    sheet = sheet_page[sheet_page.index('<template shadowrootmode="open">') : sheet_page.index("</template>")]
     assert ":host{" in sheet
     assert not re.search(r"\bbody[{,]", sheet)
     assert "Key Performance Metrics" in sheet
-    assert html.count("<html") == html.count("<body") == 1
+    assert sheet_page.count("<html") == sheet_page.count("<body") == 1
 
 
-def test_the_page_references_nothing_outside_itself(full_page):
-    html = full_page.read_text(encoding="utf-8")
-    assert not re.findall(r'(?:src|href)\s*=\s*["\']?(?!["\']?#)|@import|url\((?!#)', html)
-    assert "<script" not in html
+def test_without_a_tearsheet_there_are_no_tabs(sheet_page):
+    assert sheet_page.count('type="radio"') == 2
+    assert "radio" not in render_page(Page("Mine", "")).partition("</style>")[2]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
-@pytest.mark.parametrize("width", [400, 1200])
-def test_a_browser_shows_the_page_and_its_tearsheet(full_page, tmp_path, width):
-    shot = tmp_path / "shot.png"
-    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
-    command = [CHROMIUM, *flags.split(), "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}"]
-    probe = tmp_path / "probe.html"  # what a shadow root holds only a script can tell, and the page has none
-    look = "document.title = document.querySelector('.sheet').shadowRoot.querySelector('table').textContent"
-    probe.write_text(full_page.read_text(encoding="utf-8") + f"<script>{look}</script>", encoding="utf-8")
-    command += [f"--window-size={width},1200", f"--screenshot={shot}", "--dump-dom", probe.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert shot.stat().st_size > 10_000
-    assert "<h1>Mine</h1>" in done.stdout
-    title = re.search(r"<title>(.*?)</title>", done.stdout, flags=re.DOTALL)
-    assert title
-    assert "Cumulative Return" in title[1]
+def test_the_page_references_nothing_outside_itself(sheet_page):
+    assert not re.findall(r'(?:src|href)\s*=\s*["\']?(?!["\']?#)|@import|url\((?!#)', sheet_page)

@@ -14,9 +14,9 @@ import pytest
 from lstm_backtrader import session
 from lstm_backtrader.errors import DataError, ReportError
 from lstm_backtrader.futures.broker import FuturesBroker
-from lstm_backtrader.reporting import report as report_module
 from lstm_backtrader.reporting.notes import forecast_notes
 from lstm_backtrader.reporting.report import RunReport, read_equity, report, report_from_equity
+from lstm_backtrader.reporting.writing import plain
 
 HOURS = pd.date_range("2024-01-01", periods=24 * 40, freq="h")
 CLOSE = 100 * np.exp(np.cumsum(np.random.default_rng(4).normal(0, 0.01, len(HOURS))))
@@ -73,12 +73,14 @@ def test_metrics_json_is_what_the_report_returns_and_holds_no_nan(written, folde
     text = (folder / "metrics.json").read_text(encoding="utf-8")
     document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in metrics.json"))
     assert document == written.metrics
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert set(document["baselines"]) == {"As equity", "As run"}
     assert document["span"] == {
         "start": "2024-01-01T00:00:00+00:00",
         "end": "2024-02-09T23:00:00+00:00",
         "bars": 960,
+        "bar": "1h",
+        "missing_bars": 0,
     }
     assert document["inputs"]["data"] == "abc"
     assert document["inputs"]["futures"] is True
@@ -173,10 +175,8 @@ def test_an_error_while_writing_leaves_the_old_files_and_no_rest(tmp_path, monke
 
 
 def test_json_has_null_for_what_is_undefined():
-    plain = report_module.plain(
-        {"a": math.nan, "b": np.float64(math.inf), "c": np.int64(3), "d": HOURS[0], "e": (1,)}
-    )
-    assert plain == {"a": None, "b": None, "c": 3, "d": "2024-01-01 00:00:00", "e": [1]}
+    found = plain({"a": math.nan, "b": np.float64(math.inf), "c": np.int64(3), "d": HOURS[0], "e": (1,)})
+    assert found == {"a": None, "b": None, "c": 3, "d": "2024-01-01 00:00:00", "e": [1]}
 
 
 def test_equity_is_read_from_csv_with_times_in_the_first_column(tmp_path):
@@ -215,7 +215,13 @@ def test_a_missing_file_is_named():
 
 def test_forecast_notes_say_what_the_indicator_says():
     notes = forecast_notes({"first_forecast": "2024-02-01", "suppressed_bars": 1200, "in_sample": 7, "seam": 1.5})
-    assert [note.split()[0] for note in notes] == ["Forecasts", "IN-SAMPLE:", "The"]
-    assert "1,200 bars" in notes[0]
-    assert forecast_notes({"first_forecast": None}) == ("The model gave no forecast on these bars.",)
+    assert [(note.flag, note.level) for note in notes] == [
+        ("suppressed bars", "plain"),
+        ("in-sample", "red"),
+        ("seam", "yellow"),
+    ]
+    assert "1,200 bars" in notes[0].text
+    assert [note.text for note in forecast_notes({"first_forecast": None})] == [
+        "The model gave no forecast on these bars."
+    ]
     assert forecast_notes(None) == ()

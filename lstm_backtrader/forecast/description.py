@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 
 from lstm_backtrader.candles import COLUMNS
 from lstm_backtrader.forecast.context import StridedContext
 from lstm_backtrader.forecast.features import VOLATILITY_MEMORY, longest_memory
 from lstm_backtrader.forecast.manifest import Manifest
+
+FAR = pd.Timestamp("2200-01-01", tz="UTC")  # the end of what has none
 
 
 class DescribedModel:
@@ -79,6 +83,35 @@ class DescribedModel:
         return self.manifest.label.horizon
 
     @property
+    def spans(self) -> list[tuple[str, pd.Timestamp, pd.Timestamp]]:
+        """What the model knows of which bars: name, first open, open of the first bar after; UTC."""
+        manifest, bar = self.manifest, self.timeframe
+        first = pd.Timestamp(manifest.train_from or manifest.train_until)
+        found = [("train", first, pd.Timestamp(manifest.train_until) + bar)]
+        if manifest.validation_from is not None:
+            begin, last = pd.Timestamp(manifest.validation_from), pd.Timestamp(manifest.trained_until)
+            found.append(("validation", begin, last + bar))
+        return [*found, ("out of sample", self.valid_from, self.valid_until or FAR)]
+
+    @property
+    def training(self) -> dict[str, object]:
+        """Where the model comes from, in plain values, for a report."""
+        manifest = self.manifest
+        return {
+            "features": [str(spec) for spec in self.specs],
+            "label": manifest.label.kind,
+            "horizon": self.horizon,
+            "context": manifest.context,
+            "stride": manifest.stride,
+            "seeds": list(manifest.seeds),
+            "train": [_day(manifest.train_from), _day(manifest.train_until)],  # the scaler is fitted on it too
+            "validation": [_day(manifest.validation_from), _day(manifest.trained_until)],
+            "validation_ic": manifest.validation.ic,
+            "data_sha256": manifest.data_sha256,
+            "weights_sha256": manifest.weights_sha256,
+        }
+
+    @property
     def seam(self) -> float | None:
         """Rms forecast change where the context restarts, over that elsewhere, on validation."""
         return self.manifest.validation.seam
@@ -87,3 +120,7 @@ class DescribedModel:
     def fingerprint(self) -> str:
         """SHA-256 of weights, inputs and feature code: two models that share it forecast the same."""
         return self.manifest.fingerprint()
+
+
+def _day(time: datetime | None) -> str | None:
+    return None if time is None else f"{time:%Y-%m-%d %H:%M}"

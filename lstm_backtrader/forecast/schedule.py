@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from lstm_backtrader.forecast.description import DescribedModel
+from lstm_backtrader.forecast.description import FAR, DescribedModel
 from lstm_backtrader.forecast.manifest import LedgerEntry, Manifest, Moment, Strict, parse_manifest, read_json
 
 
@@ -145,6 +145,21 @@ class DescribedSchedule:
     def is_return(self) -> bool:
         """Whether they forecast a return in units of its volatility."""
         return self.described[0].is_return
+
+    @property
+    def spans(self) -> list[tuple[str, pd.Timestamp, pd.Timestamp]]:
+        """The bars each model is used for, none of which it has seen: name, first open, open of the first after."""
+        ends = [*self.begins[1:], self.valid_until or FAR]
+        return [
+            (f"fold {number}, out of sample", begin, end)
+            for number, (begin, end) in enumerate(zip(self.begins, ends, strict=True), start=1)
+        ]
+
+    @property
+    def training(self) -> dict[str, object]:
+        """Where the models come from, in plain values, for a report; features and label are those of all."""
+        newest = self.described[-1].training
+        return {**newest, "models": len(self.described), "weights_sha256": self.manifest.weights_sha256}
 
     @property
     def seam(self) -> float | None:

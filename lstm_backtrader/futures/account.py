@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, get_args
 
@@ -112,6 +113,31 @@ class FuturesAccount(ContractTerms):
                 price = feed.close[0]
                 behind += other.profit(price) - other.contract.requirement(other.size, other.entry, price)
         return behind
+
+    def margin_ratio(self) -> float:
+        """What the positions require over what stands behind them at the last close: at 1 the venue liquidates.
+
+        Isolated, of the position that is nearest to it. NaN where nothing is held.
+        """
+        needs, behind = [], []
+        for feed, _, leg in self.legs():
+            price = feed.close[0]
+            needs.append(leg.contract.requirement(leg.size, leg.entry, price))
+            behind.append(leg.margin + leg.profit(price))
+        if not needs:
+            return float("nan")
+        if self._is_cross:
+            needs, behind = [sum(needs)], [float(self.cash) + sum(behind)]
+        return max(need / there if there > 0.0 else math.inf for need, there in zip(needs, behind, strict=True))
+
+    def liquidation_distance(self) -> float:
+        """How far price may move to the nearest liquidation, as a fraction of the last close; NaN without one."""
+        nearest = float("nan")
+        for feed, tradeid, leg in self.legs():
+            distance = leg.side * (1.0 - self.liquidation_price(feed, tradeid) / feed.close[0])
+            if not nearest <= distance:
+                nearest = distance
+        return nearest
 
     def _get_value(self, datas: Iterable[Feed] | None = None, lever: bool = False) -> float:
         """Equity. For chosen `datas`: the notional of their net positions at the last close, short negative.

@@ -212,11 +212,12 @@ class LSTMSignal(bt.Indicator):
             f"{self.tape.missing()} are missing between them, or columns hold NaN. Fill the gaps at their source."
         )
 
-    def forecast_summary(self, start: pd.Timestamp | None = None) -> dict[str, float | int | str | None]:
+    def forecast_summary(self, start: pd.Timestamp | None = None) -> dict[str, Any]:
         """What the report says of the forecasts from `start` on (UTC; None: all).
 
         `ic`: Pearson correlation with the label, where the forecaster has one and the history is still in
-        memory. `in_sample`: forecast bars the model was trained on.
+        memory. `in_sample`: forecast bars the model was trained on. `horizon`, `spans` and `training` are the
+        forecaster's, where it has them.
         """
         begin = _nanoseconds(start, default=_EVER.min)
         times, forecast = self._forecasts()
@@ -230,6 +231,12 @@ class LSTMSignal(bt.Indicator):
             "ic": self._ic(times, forecast),
             "seam": getattr(self.forecaster, "seam", None),
             **self._thresholds(times),
+            "horizon": getattr(self.forecaster, "horizon", None),
+            "spans": [
+                [name, begin.isoformat(), end.isoformat()]
+                for name, begin, end in getattr(self.forecaster, "spans", ())
+            ],
+            "training": getattr(self.forecaster, "training", None),
         }
 
     def _thresholds(self, times: NDArray[np.int64]) -> dict[str, float | str]:

@@ -7,7 +7,7 @@ Reviews 23 (2004), as corrected by Patton, Politis & White, Econometric Reviews 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,19 +66,37 @@ def bootstrap_intervals(
     )
 
 
-def stationary_rows(n: int, block: float, draws: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Rows (some of the draws, n) of a series of `n`, drawn in blocks of geometric length with mean `block`.
+def ruin_probabilities(
+    returns: Vector, losses: Sequence[float], *, days: int, block: float, draws: int = 2000, seed: int = 0
+) -> list[float]:
+    """How often `days` drawn from returns (T,) in blocks of mean `block` lose each of `losses` on their way.
 
-    A block that reaches the end goes on at the beginning, so that every row is drawn equally often.
+    A loss of 0.5 is half of the money there was at the begin, at the close of any day.
+    """
+    drawn = stationary_rows(len(returns), block, draws, np.random.default_rng(seed), length=days)
+    with np.errstate(over="ignore"):  # a rise beyond all floats loses nothing
+        lowest = np.concatenate(
+            [np.cumprod(np.maximum(1 + returns[rows], 0.0), axis=1).min(axis=1) for rows in drawn]
+        )
+    return [float((lowest <= 1 - loss).mean()) for loss in losses]
+
+
+def stationary_rows(
+    n: int, block: float, draws: int, rng: np.random.Generator, length: int | None = None
+) -> Iterator[NDArray[np.int64]]:
+    """Rows (some of the draws, length) of a series of `n`, drawn in blocks of geometric length with mean `block`.
+
+    A block that reaches the end goes on at the beginning, so that every row is drawn equally often. `length`: of a
+    draw, by default `n`.
     """
     if n < 2 or not 1 <= block <= n:
         raise ReportError(
             f"{n} returns cannot be drawn in blocks of {block:g}. Give more returns, or 1 <= block <= T."
         )
-    steps = np.arange(n)
-    at_once = max(1, _CELLS // n)
+    steps = np.arange(n if length is None else length)
+    at_once = max(1, _CELLS // len(steps))
     for done in range(0, draws, at_once):
-        shape = (min(at_once, draws - done), n)
+        shape = (min(at_once, draws - done), len(steps))
         begins = rng.random(shape) < 1 / block
         begins[:, 0] = True
         first = rng.integers(0, n, shape)

@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from lstm_backtrader.reporting.page import MINUS, STYLE, format_figure
+from lstm_backtrader.reporting.drawings import bars as drawn_bars
+from lstm_backtrader.reporting.drawings import curve
+from lstm_backtrader.reporting.page import document_head
+from lstm_backtrader.reporting.tables import format_figure
 
-SIDE = 1000.0  # units of a drawing, stretched to its pane
 Row = tuple[str, Sequence[str]]  # its name, and its cells
+
+_KEYS = '<span class="key equity">calibrated</span><span class="key benchmark">the model\'s own</span>'
 
 FORECASTER_COLUMNS = (  # figure, name, how it reads
     ("mean_ic", "Mean fold IC", "signed"),
@@ -29,9 +33,7 @@ def render_evaluation(document: Mapping[str, Any], title: str, disclaimer: str) 
     notes = "".join(f"<li>{escape(note)}</li>" for note in document["notes"])
     return "\n".join(
         [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title>\n<style>{STYLE}{_STYLE}</style>\n</head>\n<body>\n<main>",
+            document_head(title),
             f"<header><h1>{escape(title)}</h1>",
             f'<p class="quiet">{_day(span["begin"])} to {_day(span["last"])} UTC, {span["bars"]:,} unseen bars '
             f"that count as {span['independent']:,.0f} independent ones, since labels of "
@@ -106,7 +108,7 @@ def _deciles(deciles: Sequence[Mapping[str, Any]]) -> str:
         "<h2>What followed each tenth of the forecasts</h2>\n"
         + _table(heads, rows)
         + "<p>From the lowest forecasts to the highest, ranked within each fold; nobody knew those ranks then.</p>"
-        + _bars("Mean return by tenth of the forecast, in volatilities", bars)
+        + drawn_bars("Mean return by tenth of the forecast, in volatilities", bars)
     )
 
 
@@ -149,7 +151,7 @@ def _calibration(found: Mapping[str, Any] | None) -> str:
         + _table(heads, rows)
         + "<p>Reliability of the calibrated probability of a rise:</p>\n"
         + _table(["came true", "bars"], bins)
-        + _curve("Said against came true, calibrated and the model's own", curves)
+        + curve("Said against came true, calibrated and the model's own", curves, _KEYS)
     )
 
 
@@ -208,7 +210,7 @@ def _months(months: Sequence[Mapping[str, Any]]) -> str:
     bars = [(each["month"], each["ic"][names[0]]) for each in months]
     return (
         "<h2>IC by month</h2>\n"
-        + _bars(f"IC of {names[0]} by month", bars)
+        + drawn_bars(f"IC of {names[0]} by month", bars)
         + _table(["bars", names[0], "its SE", *names[1:]], rows)
     )
 
@@ -225,45 +227,6 @@ def _table(heads: Sequence[str], rows: Sequence[Row]) -> str:
     )
 
 
-def _bars(name: str, values: Sequence[tuple[str, float | None]]) -> str:
-    """A bar a value, up or down from the middle."""
-    most = max((abs(value) for _, value in values if value is not None), default=0.0) or 1.0
-    width = SIDE / max(len(values), 1)
-    shapes = []
-    for number, (label, value) in enumerate(values):
-        height = (value or 0.0) / most * SIDE / 2
-        top = SIDE / 2 - max(height, 0.0)
-        kind = "long" if height >= 0 else "short"
-        shapes.append(
-            f'<rect class="{kind}" x="{number * width + width * 0.1:.1f}" y="{top:.1f}" width="{width * 0.8:.1f}" '
-            f'height="{abs(height):.1f}"><title>{escape(label)}: {_text(value, "signed")}</title></rect>'
-        )
-    return _drawing(name, "".join(shapes), f"{MINUS}{most:.3g} to +{most:.3g}", "low")
-
-
-def _curve(name: str, curves: Sequence[tuple[str, Sequence[tuple[float, float]]]]) -> str:
-    """Curves over the square of said and came, with its diagonal."""
-    every = [value for _, points in curves for point in points for value in point]
-    low, high = min(every), max(every)
-    width = high - low or 1.0
-    lines = [f'<path class="grid" d="M0 {SIDE:.0f}L{SIDE:.0f} 0"/>']
-    for kind, points in curves:
-        placed = " ".join(
-            f"{(said - low) / width * SIDE:.1f},{(high - came) / width * SIDE:.1f}" for said, came in points
-        )
-        lines.append(f'<polyline class="{kind}" points="{placed}"/>')
-    keys = '<span class="key equity">calibrated</span><span class="key benchmark">the model\'s own</span>'
-    return _drawing(name, "".join(lines), f"{low:.1%} to {high:.1%} both ways {keys}", "square")
-
-
-def _drawing(name: str, shapes: str, caption: str, height: str) -> str:
-    return (
-        f'<figure class="drawing"><svg class="{height}" role="img" aria-label="{escape(name)}" '
-        f'preserveAspectRatio="none" viewBox="0 0 {SIDE:.0f} {SIDE:.0f}">{shapes}</svg>'
-        f'<figcaption class="quiet">{escape(name)}: {caption}</figcaption></figure>'
-    )
-
-
 def _text(value: float | str | None, kind: str) -> str:
     """A figure for people; a dash where there is none."""
     if value is None:
@@ -275,22 +238,3 @@ def _text(value: float | str | None, kind: str) -> str:
 
 def _day(time: str) -> str:
     return time[:10]
-
-
-_STYLE = """
-.drawing{margin:14px 0}
-.drawing svg{display:block;border:1px solid var(--line)}
-.drawing .low{width:100%;height:110px}
-.drawing .square{width:min(100%,320px);height:320px}
-.drawing figcaption{font-size:12px;padding-top:3px}
-.drawing polyline,.grid{fill:none;vector-effect:non-scaling-stroke;stroke-width:1.6;stroke-linejoin:round}
-.grid{stroke:var(--line)}
-polyline.equity{stroke:var(--one)}
-polyline.benchmark{stroke:var(--two)}
-rect.long{fill:var(--one)}
-rect.short{fill:var(--two)}
-.key{margin-left:14px}
-.key::before{content:"";display:inline-block;width:18px;margin-right:6px;border-top:3px solid var(--one);
-vertical-align:middle}
-.key.benchmark::before{border-color:var(--two)}
-"""

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from lstm_backtrader.forecast.history import HistoryRow
 from lstm_backtrader.reporting.fold_figures import FoldTable
-from lstm_backtrader.reporting.page import format_figure
+from lstm_backtrader.reporting.tables import format_figure
 
 SIDE = 1000.0  # units of a drawing, stretched to its pane
 MOST_CURVES = 60  # models drawn; of more the newest

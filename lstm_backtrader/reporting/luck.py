@@ -10,7 +10,13 @@ from importlib.util import find_spec
 import pandas as pd
 
 from lstm_backtrader.forecast.trials import Tries
-from lstm_backtrader.reporting.bootstrap import Interval, Intervals, block_length, bootstrap_intervals
+from lstm_backtrader.reporting.bootstrap import (
+    Interval,
+    Intervals,
+    block_length,
+    bootstrap_intervals,
+    ruin_probabilities,
+)
 from lstm_backtrader.reporting.metrics import DAYS_PER_YEAR
 from lstm_backtrader.reporting.significance import (
     Track,
@@ -26,9 +32,18 @@ from lstm_backtrader.reporting.significance import (
 FEWEST_DAYS = 20  # below, an interval would say more than the data
 FEWEST_TRIES = 10  # for what compares the tries with each other
 CONFIDENCE = 0.95
+LOSSES = (0.25, 0.5, 0.75, 0.9)  # of the money, whose probability within a year is told
 DAYS_A_BLOCK = 5  # of cross-validation, at least
 
 _YEAR = math.sqrt(DAYS_PER_YEAR)
+
+
+@dataclass(frozen=True)
+class Ruin:
+    """How likely a year like the days of the record is to lose such a part of the money on its way."""
+
+    loss: float
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,7 @@ class Luck:
     days: int
     sharpe: float | None = None
     intervals: Intervals | None = None
+    ruin: tuple[Ruin, ...] = ()
     psr: float | None = None
     min_track_days: float | None = None
     tries: int | None = None  # None: not counted
@@ -76,7 +92,14 @@ class Luck:
             self._tries_in_words(),
             self._record_in_words(),
             *self._comparison_in_words(),
+            *self._ruin_in_words(),
         ]
+
+    def _ruin_in_words(self) -> list[str]:
+        if not self.ruin:
+            return []
+        each = ", ".join(f"{ruin.loss:.0%} of the money in {ruin.probability:.0%}" for ruin in self.ruin)
+        return [f"Of years drawn from these days, so many lose on their way: {each}."]
 
     def _tries_in_words(self) -> str:
         if self.tries is None or self.dsr is None or self.luckiest_sharpe is None:
@@ -151,6 +174,12 @@ def luck_of(
         days=days,
         sharpe=track.sharpe * _YEAR,
         intervals=bootstrap_intervals(values, block=block),
+        ruin=tuple(
+            Ruin(loss, probability)
+            for loss, probability in zip(
+                LOSSES, ruin_probabilities(values, LOSSES, days=DAYS_PER_YEAR, block=block), strict=True
+            )
+        ),
         psr=probabilistic_sharpe(track),
         min_track_days=needed,
     )
@@ -201,6 +230,7 @@ def _rows(luck: Luck) -> list[tuple[str, str]]:
             (f"Return a year, {level}", _span(each.cagr, "+.1%")),
             (f"Deepest drawdown by daily closes, {level}", _span(each.max_drawdown, ".1%")),
             (f"Mean block of the {each.draws:,} draws", f"{each.block:.1f} days"),
+            *((f"Chance to lose {ruin.loss:.0%} within a year", f"{ruin.probability:.1%}") for ruin in luck.ruin),
         ]
     figures: list[tuple[str, float | None, str]] = [
         ("Confidence that the Sharpe ratio is above 0 (PSR)", luck.psr, ".1%"),

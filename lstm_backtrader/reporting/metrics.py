@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from lstm_backtrader.errors import ReportError
 
 DAYS_PER_YEAR = 365
 FLAT = 1e-12  # a deviation below this is rounding, not risk
+TAIL = 0.05  # of the days, whose mean is `cvar`
 
 Figures = dict[str, float | int | None]
 
@@ -28,6 +31,7 @@ class AccountTotals:
     liquidation_loss: float  # <= 0, part of gross_profit_closed
     other_cash: float  # deposits, withdrawals, interest
     liquidations: int
+    turnover: float = 0.0  # worth of all fills, bought and sold
 
 
 def clean_equity(equity: pd.Series) -> pd.Series:
@@ -83,12 +87,13 @@ def return_metrics(equity: pd.Series, start_equity: float | None = None) -> Figu
     """Return figures of an equity curve alone; drawdown from every value given, the rest from UTC days.
 
     Sharpe, Sortino and volatility are annualised by 365 with a risk-free rate of 0 and ddof=1; CAGR counts
-    days.
+    days. `cvar` is the mean of the worst 5 % of days, skewness and excess kurtosis are corrected for bias.
     """
     whole = clean_equity(equity)
     clean, ruined = cut_at_ruin(whole)
     start = _positive_start(clean, start_equity)
-    returns = daily_returns(clean, start).to_numpy()
+    daily = daily_returns(clean, start)
+    returns = daily.to_numpy()
     total = float(clean.iloc[-1]) / start - 1.0
     drawdown = float(drawdowns(clean, start).min())
     cagr = -1.0 if ruined else _annualised(total, len(returns))
@@ -104,7 +109,13 @@ def return_metrics(equity: pd.Series, start_equity: float | None = None) -> Figu
         "sortino": _ratio(mean, downside, root) if deviation > FLAT else None,
         "calmar": None if cagr is None else _ratio(cagr, -drawdown),
         "max_drawdown": drawdown,
+        "drawdown_days": _longest_drawdown(clean, start),
         "volatility": deviation * root if len(returns) > 1 else None,
+        "best_day": float(returns.max()),
+        "worst_day": float(returns.min()),
+        "cvar": float(np.sort(returns)[: math.ceil(TAIL * len(returns))].mean()),
+        "skewness": cast(float, daily.skew()) if len(returns) > 2 and deviation > FLAT else None,
+        "kurtosis": cast(float, daily.kurt()) if len(returns) > 3 and deviation > FLAT else None,
     }
 
 
@@ -146,13 +157,32 @@ def account_metrics(
         "funding": totals.funding,
         "liquidation_loss": totals.liquidation_loss,
         "other_cash": totals.other_cash,
-        **{name: returns[name] for name in ("total_return", "cagr", "sharpe", "sortino", "calmar")},
-        **{name: returns[name] for name in ("max_drawdown", "volatility")},
+        **{name: value for name, value in returns.items() if name not in ("start_equity", "final_equity")},
         "exposure": exposure,
         "trades": len(trades),
         "win_rate": float((closed > 0).mean()) if len(closed) else None,
         "profit_factor": _profit_factor(closed),
         "liquidations": totals.liquidations,
+    }
+
+
+def exposure_figures(bars: pd.DataFrame, totals: AccountTotals) -> Figures:
+    """What the account carried and how near it came to liquidation, at the closes of the recorder's `bars` (T,).
+
+    `turnover`: worth of all fills over the mean equity. None is what there was no position or futures account for.
+    """
+    leverage = bars["leverage"].to_numpy(dtype="float64")
+    held = leverage[(leverage > 0) & np.isfinite(leverage)]
+    distance = bars["liquidation_distance"].to_numpy(dtype="float64")
+    ratio = bars["margin_ratio"].to_numpy(dtype="float64")
+    distance, ratio = distance[np.isfinite(distance)], ratio[np.isfinite(ratio)]
+    mean_equity = float(bars["equity"].mean())
+    return {
+        "mean_leverage": float(held.mean()) if len(held) else None,
+        "max_leverage": float(held.max()) if len(held) else None,
+        "min_liquidation_distance": float(distance.min()) if len(distance) else None,
+        "max_margin_ratio": float(ratio.max()) if len(ratio) else None,
+        "turnover": totals.turnover / mean_equity if mean_equity > 0 else None,
     }
 
 
@@ -173,6 +203,14 @@ def equity_from_returns(returns: pd.Series, start_equity: float = 1.0) -> pd.Ser
         )
     growth = np.cumprod(1.0 + np.nan_to_num(values))
     return pd.Series(start_equity * growth, index=returns.index, name="equity")
+
+
+def _longest_drawdown(equity: pd.Series, start_equity: float) -> float:
+    """Days from a peak to the next, or to the end: the longest."""
+    days = pd.DatetimeIndex(equity.index).as_unit("ms").asi8 / 86_400_000
+    is_peak = equity.to_numpy() >= np.maximum(np.maximum.accumulate(equity.to_numpy()), start_equity)
+    since = np.maximum.accumulate(np.where(is_peak, days, days[0]))
+    return float((days - since).max())
 
 
 def _positive_start(clean: pd.Series, start_equity: float | None) -> float:

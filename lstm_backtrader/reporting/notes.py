@@ -1,10 +1,11 @@
-"""What a reader must know before he believes a figure: the sentences at the head of a report."""
+"""What a reader must know before he believes a figure: the sentences and flags at the head of a report."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -14,6 +15,15 @@ from lstm_backtrader.reporting.recorder import RunRecord
 FEW_TRADES = 30
 FEW_DAYS = 90
 SEAM_LIMIT = 1.25  # forecast steps at a context's restart against those elsewhere
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence and the flag that stands for it: red where figures may mean nothing, yellow where care is due."""
+
+    flag: str
+    text: str
+    level: Literal["red", "yellow", "plain"] = "yellow"
 
 
 def verdict(account: Figures, benchmark: Figures | None, benchmark_name: str) -> str:
@@ -29,30 +39,41 @@ def verdict(account: Figures, benchmark: Figures | None, benchmark_name: str) ->
     return text + "."
 
 
-def account_notes(record: RunRecord, account: Figures) -> tuple[str, ...]:
+def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
     """Notes on a recorded run."""
     trades, totals = record.trades, record.totals
     money = f",.{record.money_digits}f"
     notes = []
     if not record.has_ledger:
-        notes.append("A stock broker: no funding, no liquidation simulated.")
+        notes.append(
+            Note("no funding, no liquidation", "A stock broker: no funding, no liquidation simulated.", "red")
+        )
     elif len(trades) and totals.funding == 0.0:
-        notes.append("Funding is zero: the data bring no funding rates, or no position was open at their stamps.")
+        notes.append(
+            Note(
+                "funding is zero",
+                "Funding is zero: the data bring no funding rates, or no position was open at their stamps.",
+            )
+        )
     if totals.liquidations:
-        notes.append(f"Liquidations: {totals.liquidations}, at a loss of {-totals.liquidation_loss:{money}}.")
+        text = f"Liquidations: {totals.liquidations}, at a loss of {-totals.liquidation_loss:{money}}."
+        notes.append(Note("liquidated", text, "red"))
     if len(trades) and totals.fees == 0.0:
-        notes.append("No fees were charged.")
+        notes.append(Note("no fees", "No fees were charged.", "red"))
     open_trades = trades[trades["is_open"]]
     if len(open_trades):
         profit = open_trades["profit_open"].sum()
-        notes.append(
+        text = (
             f"A position is still open: its price profit of {profit:+{money}} is counted, its exit costs are not."
         )
+        notes.append(Note("position open", text, "plain"))
     closed = len(trades) - len(open_trades)
     if closed < FEW_TRADES:
-        notes.append(f"Only {closed} closed trades: too few to tell skill from luck.")
+        text = f"Only {closed} closed trade{'s' * (closed != 1)}: too few to tell skill from luck."
+        notes.append(Note("few trades", text))
     if abs(totals.other_cash) > smallest_amount(record.money_digits):
-        notes.append(f"Deposits, withdrawals or interest of {totals.other_cash:+{money}} are part of the returns.")
+        text = f"Deposits, withdrawals or interest of {totals.other_cash:+{money}} are part of the returns."
+        notes.append(Note("deposits", text))
     return (
         *equity_notes(record.equity["equity"], account),
         *notes,
@@ -61,78 +82,96 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[str, ...]:
     )
 
 
-def simulation_notes(simulation: Mapping[str, Any] | None) -> tuple[str, ...]:
+def simulation_notes(simulation: Mapping[str, Any] | None) -> tuple[Note, ...]:
     """Notes on what a futures account did not find in the data."""
     if simulation is None:
         return ()
     notes = []
     missing, real = simulation["funding_missing"], simulation["funding_real"]
     if real and missing:
-        notes.append(
+        text = (
             f"Funding is incomplete: of {missing + real:,} stamps while holding, {missing:,} have no rate and "
             "settled nothing."
         )
+        notes.append(Note("funding incomplete", text))
     marked, unmarked = simulation["bars_marked"], simulation["bars_unmarked"]
     if unmarked:
-        notes.append(
+        text = (
             f"No mark price on {unmarked:,} of {marked + unmarked:,} bars held: liquidation looked at traded "
             "prices, whose extremes lie further out."
         )
+        notes.append(Note("no mark price", text, "plain"))
     if simulation["ambiguous_bars"]:
-        notes.append(
+        text = (
             f"Ambiguous bars: {simulation['ambiguous_bars']:,}. Each could have ended a position in two ways; the "
             f"order of prices inside was taken as {simulation['intrabar']}."
         )
+        notes.append(Note("ambiguous bars", text))
     return tuple(notes)
 
 
-def ambiguity_notes(ambiguity: Mapping[str, Any] | None) -> tuple[str, ...]:
+def ambiguity_notes(ambiguity: Mapping[str, Any] | None) -> tuple[Note, ...]:
     """The interval between the orders of prices inside bars that were tried."""
     if ambiguity is None or ambiguity["total_return"] is None:
         return ()
     low, high = ambiguity["total_return"]
     if low == high:
-        return ("The order of prices inside bars, taken worst and best, makes no difference to the result.",)
-    return (
+        text = "The order of prices inside bars, taken worst and best, makes no difference to the result."
+        return (Note("order inside bars", text, "plain"),)
+    text = (
         "The order of prices inside bars is not known; taken worst and best it makes the total return "
-        f"{low:+.2%} to {high:+.2%}.",
+        f"{low:+.2%} to {high:+.2%}."
     )
+    return (Note("order inside bars", text),)
 
 
-def equity_notes(equity: pd.Series, account: Figures) -> tuple[str, ...]:
+def equity_notes(equity: pd.Series, account: Figures) -> tuple[Note, ...]:
     """Notes on an equity curve alone."""
     notes = []
     cut, ruined = cut_at_ruin(equity)
     if ruined:
-        notes.append(f"RUINED: equity reached zero at {cut.index[-1]:%Y-%m-%d %H:%M} UTC; ratios end there.")
+        text = f"RUINED: equity reached zero at {cut.index[-1]:%Y-%m-%d %H:%M} UTC; ratios end there."
+        notes.append(Note(f"ruined {cut.index[-1]:%Y-%m-%d}", text, "red"))
     days = (equity.index[-1] - equity.index[0]).days + 1
     if days < FEW_DAYS and account["cagr"] is not None:
-        notes.append(f"Only {days} days: figures a year are extrapolated.")
+        text = f"Only {days} day{'s' * (days != 1)}: figures a year are extrapolated."
+        notes.append(Note("short record", text))
     return tuple(notes)
 
 
-def forecast_notes(forecast: Mapping[str, Any] | None) -> tuple[str, ...]:
+def forecast_notes(forecast: Mapping[str, Any] | None) -> tuple[Note, ...]:
     """Notes on what the forecast indicator says of itself, as far as it says it."""
     if forecast is None:
         return ()
     notes = []
     if "first_forecast" in forecast and _is_missing(forecast["first_forecast"]):
-        notes.append("The model gave no forecast on these bars.")
+        notes.append(Note("no forecast", "The model gave no forecast on these bars.", "red"))
     suppressed = forecast.get("suppressed_bars")
     if suppressed:
-        notes.append(
+        text = (
             f"Forecasts were suppressed on {suppressed:,} bars the model was trained on; "
             f"the first is of {forecast.get('first_forecast')}."
         )
+        notes.append(Note("suppressed bars", text, "plain"))
     in_sample = forecast.get("in_sample")
     if in_sample:
-        notes.append(f"IN-SAMPLE: {in_sample:,} bars were forecast by a model that was trained on them.")
+        text = f"IN-SAMPLE: {in_sample:,} bars were forecast by a model that was trained on them."
+        notes.append(Note("in-sample", text, "red"))
     seam = forecast.get("seam")
     if isinstance(seam, float) and seam > SEAM_LIMIT:
-        notes.append(
-            f"The forecast steps {seam:.2f} times as far where its context restarts; train a longer context."
-        )
+        text = f"The forecast steps {seam:.2f} times as far where its context restarts; train a longer context."
+        notes.append(Note("seam", text))
     return tuple(notes)
+
+
+def gap_notes(missing_bars: int, bars: int) -> tuple[Note, ...]:
+    """What the data lack."""
+    if not missing_bars:
+        return ()
+    text = (
+        f"The data lack {missing_bars:,} bars between the {bars:,} there are: nothing could be traded in the gaps."
+    )
+    return (Note("gaps in the data", text),)
 
 
 def _is_missing(value: Any) -> bool:

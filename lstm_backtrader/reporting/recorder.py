@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
@@ -13,24 +14,42 @@ import pandas as pd
 
 from lstm_backtrader.datafeeds.pace import late_s
 from lstm_backtrader.errors import ReportError
-from lstm_backtrader.reporting.metrics import AccountTotals, Figures, account_metrics
+from lstm_backtrader.futures import rules
+from lstm_backtrader.reporting.metrics import AccountTotals, Figures, account_metrics, exposure_figures
 from lstm_backtrader.reporting.tradebook import COLUMNS, Fill, TradeBook
 
 EQUITY_COLUMNS = [
     "equity",
     "cash",
+    "high",
+    "low",
     "close",
     "position",
     "notional",
     "leverage",
     "margin",
+    "margin_ratio",
+    "liquidation_distance",
     "fees",
     "funding",
     "open_profit",
+    "turnover",
     "forecast",
+    "prob_up",
 ]
 MS_PER_DAY = 86_400_000
 EPOCH = 719_163.0  # 1970-01-01 as Backtrader counts days
+_WIDTH = 1 + len(EQUITY_COLUMNS)  # of a row, its stamp first
+_KINDS = {  # of an order whose script gives no reason
+    bt.Order.Market: "market order",
+    bt.Order.Close: "close order",
+    bt.Order.Limit: "limit",
+    bt.Order.Stop: "stop",
+    bt.Order.StopLimit: "stop",
+    bt.Order.StopTrail: "trailing",
+    bt.Order.StopTrailLimit: "trailing",
+    bt.Order.Historical: "order of a history",
+}
 
 
 class Halted(NamedTuple):
@@ -72,13 +91,14 @@ class RunRecord:
 
     def metrics(self) -> Figures:
         """The account's figures, checked against its books."""
-        return account_metrics(
+        account = account_metrics(
             self.equity["equity"],
             self.trades,
             self.totals,
             exposure=self.exposure,
             money_digits=self.money_digits,
         )
+        return {**account, **exposure_figures(self.equity, self.totals)}
 
 
 class RunRecorder(bt.Analyzer):
@@ -99,7 +119,7 @@ class RunRecorder(bt.Analyzer):
 
     def create_analysis(self) -> None:
         self.record: RunRecord | None = None
-        self._rows: list[tuple[float, ...]] = []
+        self._rows = array("d")  # one after the other, the stamp before EQUITY_COLUMNS
         self._last_marks: tuple[dict[Any, float], dict[Any, int]] = ({}, {})
         self._totals_before: tuple[float, ...] = ()
         self._funding_seen = 0
@@ -111,6 +131,8 @@ class RunRecorder(bt.Analyzer):
         self._book = TradeBook(profit=self._profit)
         self._first = -math.inf if self.p.start is None else bt.date2num(_naive_utc(self.p.start))
         self._forecasts = [i for i in self.strategy.getindicators() if hasattr(i.lines, "forecast")]
+        self._tells_margin = hasattr(self._broker, "margin_ratio")
+        self._turnover = 0.0
         self._leader = self._find_leader()
         self._start_equity = float(self._broker.getvalue())
         self._totals_before = self._ledger_totals()
@@ -138,7 +160,7 @@ class RunRecorder(bt.Analyzer):
             self.record = self._leader.record
         # what is left must survive the way back from an optimisation's process
         del self._broker, self._ledger, self._book, self._forecasts, self._leader
-        self._rows, self._last_marks = [], ({}, {})
+        self._rows, self._last_marks = array("d"), ({}, {})
 
     def get_analysis(self) -> Figures:
         """The account's figures; empty where no bar was recorded."""
@@ -149,8 +171,9 @@ class RunRecorder(bt.Analyzer):
         self._collect_funding()  # due at the bar's open, before its fills
         info = order.info
         is_liquidation = bool(info.get("liquidation", False))
-        reason = str(info.get("reason") or ("liquidation" if is_liquidation else "order"))
+        reason = str(info.get("reason") or ("liquidation" if is_liquidation else _KINDS[order.exectype]))
         for bit in order.executed.iterpending():
+            self._turnover += self._worth(order.data, bit.size, bit.price)
             self._book.fill(
                 Fill(
                     instrument=order.data,
@@ -172,24 +195,33 @@ class RunRecorder(bt.Analyzer):
         self._last_marks = self._closes(), self._bars()  # at stop() a data may have moved on
         equity = float(broker.getvalue())
         notional, margin = self._exposure()
-        row = (
-            stamp,
-            equity,
-            float(broker.getcash()),
-            self.data.close[0],
-            float(broker.getposition(self.data).size),
-            notional,
-            notional / equity if equity > 0 else (math.inf if notional else 0.0),
-            margin,
-            self._book.fees,
-            self._funding(),
-            self._open_profit(),
-            self._forecasts[0].lines.forecast[0] if self._forecasts else math.nan,
+        if self._book.has_open_trades():
+            self._book.watch({data: (data.high[0], data.low[0]) for data in self.strategy.datas if len(data)})
+        lines = self._forecasts[0].lines if self._forecasts else None
+        if self._rows and self._rows[-_WIDTH] == stamp:
+            del self._rows[-_WIDTH:]
+        self._rows.extend(
+            (
+                stamp,
+                equity,
+                float(broker.getcash()),
+                self.data.high[0],
+                self.data.low[0],
+                self.data.close[0],
+                float(broker.getposition(self.data).size),
+                notional,
+                notional / equity if equity > 0 else (math.inf if notional else 0.0),
+                margin,
+                broker.margin_ratio() if self._tells_margin else math.nan,
+                broker.liquidation_distance() if self._tells_margin else math.nan,
+                self._book.fees,
+                self._funding(),
+                self._open_profit(),
+                self._turnover,
+                lines.forecast[0] if lines is not None else math.nan,
+                lines.prob_up[0] if lines is not None and hasattr(lines, "prob_up") else math.nan,
+            )
         )
-        if self._rows and self._rows[-1][0] == stamp:
-            self._rows[-1] = row
-        else:
-            self._rows.append(row)
 
     def _find_leader(self) -> RunRecorder:
         for strategy in self.strategy.cerebro.runningstrats:
@@ -203,6 +235,7 @@ class RunRecorder(bt.Analyzer):
         self._collect_funding()
         self._start_equity = float(self._broker.getvalue())
         self._totals_before = self._ledger_totals()
+        self._turnover = 0.0
         self._book.restart(self._closes(), self._bars(), self.data.datetime[0] if len(self.data) else 0.0)
 
     def _collect_funding(self) -> None:
@@ -231,8 +264,14 @@ class RunRecorder(bt.Analyzer):
         for data in self.strategy.datas:
             size = broker.getposition(data).size
             if size:
-                notional += abs(size) * data.close[0] * broker.getcommissioninfo(data).p.mult
+                notional += self._worth(data, size, data.close[0])
         return notional, math.nan
+
+    def _worth(self, data: Any, size: float, price: float) -> float:
+        """Of a size at a price, settlement coin, never negative."""
+        if hasattr(self._broker, "contract"):
+            return float(rules.notional(size, price, self._broker.contract(data).is_inverse))
+        return abs(size) * price * float(self._broker.getcommissioninfo(data).p.mult)
 
     def _open_profit(self) -> float:
         """What the broker says if it says it (an isolated position loses no more than its margin)."""
@@ -272,6 +311,7 @@ class RunRecorder(bt.Analyzer):
                 liquidation_loss=float(sum(cast(float, row["liquidation_loss"]) for row in rows)),
                 other_cash=float(other_cash),
                 liquidations=int(liquidations),
+                turnover=self._turnover,
             ),
             has_ledger=self._ledger is not None,
             simulation=self._broker.simulation(self.data) if hasattr(self._broker, "simulation") else None,
@@ -321,9 +361,9 @@ def _share_out(rows: list[dict[str, Any]], profit_open: float) -> None:
         row["net_profit"] += beyond
 
 
-def _equity_frame(rows: list[tuple[float, ...]]) -> pd.DataFrame:
-    values = np.asarray(rows, dtype="float64")
-    frame = pd.DataFrame(values[:, 1:], columns=EQUITY_COLUMNS, index=_times(values[:, 0]))
+def _equity_frame(rows: array[float]) -> pd.DataFrame:
+    values = np.frombuffer(rows, dtype=np.float64).reshape(-1, _WIDTH)
+    frame = pd.DataFrame(values[:, 1:].copy(), columns=EQUITY_COLUMNS, index=_times(values[:, 0]))
     frame.index.name = "open_time"
     return frame
 

@@ -2,11 +2,14 @@
 
 It knows no Backtrader. A trade belongs to a key (instrument, tradeid); a fill beyond flat closes one trade
 and opens the next. Price profit comes from the caller's `profit`, which must be additive in size and price
-(linear and inverse contracts are), so that a position of any number of fills is kept in three numbers.
+(linear and inverse contracts are), so that a position of any number of fills is kept in three numbers. `mae` and
+`mfe` are the furthest moves of price against and for a trade, as fractions of its entry price: over its fills, and
+all bars at whose close it was open.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -30,6 +33,8 @@ COLUMNS = [
     "funding",
     "liquidation_loss",
     "net_profit",
+    "mae",
+    "mfe",
     "bars",
     "is_open",
     "exit_reason",
@@ -76,6 +81,15 @@ class _Trade:
     liquidation_loss: float = 0.0
     reason: str = ""
     is_liquidation: bool = False
+    highest: float = -math.inf  # prices met while it was open
+    lowest: float = math.inf
+
+    def meet(self, high: float, low: float) -> None:
+        """Prices it lived through; a missing one (NaN) changes nothing."""
+        if high > self.highest:
+            self.highest = high
+        if low < self.lowest:
+            self.lowest = low
 
 
 @dataclass
@@ -118,6 +132,12 @@ class TradeBook:
             trade.funding += amount
             self.funding += amount
 
+    def watch(self, bars: Mapping[Hashable, tuple[float, float]]) -> None:
+        """Let what is open meet the highest and lowest price of each instrument's bar."""
+        for (instrument, _), trade in self._open.items():
+            if instrument in bars:
+                trade.meet(*bars[instrument])
+
     def open_profit(self, prices: Mapping[Hashable, float]) -> float:
         """Price profit of everything open at `prices`."""
         return sum(self._open_profit(key, trade, prices[key[0]]) for key, trade in self._open.items())
@@ -133,6 +153,7 @@ class TradeBook:
             price, size = prices[key[0]], abs(trade.size)
             again = _Trade(time, bars[key[0]], trade.side, price, trade.size, largest=size, entered=size)
             again.entry_value = price * size
+            again.meet(price, price)
             self._open[key] = again
             self._all.append((key, again))
 
@@ -158,6 +179,7 @@ class TradeBook:
         trade.entered += abs(size)
         trade.entry_value += abs(size) * fill.price
         trade.fees += fee
+        trade.meet(fill.price, fill.price)
 
     def _leave(self, key: Key, trade: _Trade, fill: Fill, closing: float, fee: float) -> None:
         share = closing / abs(trade.size)
@@ -172,6 +194,7 @@ class TradeBook:
         trade.exit_value += closing * fill.price
         trade.exit_time, trade.exit_bar = fill.time, fill.bar
         trade.fees += fee
+        trade.meet(fill.price, fill.price)
         trade.reason = fill.reason
         if fill.is_liquidation:
             trade.is_liquidation = True
@@ -193,13 +216,15 @@ class TradeBook:
         is_open = bool(trade.size)
         profit_open = self._open_profit(key, trade, prices[key[0]]) if is_open else 0.0
         last_bar = bars[key[0]] if is_open else trade.exit_bar
+        entry_price = trade.entry_value / trade.entered
+        moves = [trade.side * (price / entry_price - 1.0) for price in (trade.highest, trade.lowest)]
         return {
             "symbol": name(key[0]),
             "side": trade.side,
             "tradeid": key[1],
             "entry_time": trade.entry_time,
             "exit_time": None if is_open else trade.exit_time,
-            "entry_price": trade.entry_value / trade.entered,
+            "entry_price": entry_price,
             "exit_price": trade.exit_value / trade.left if trade.left else None,
             "size": trade.largest,
             "gross_profit_closed": trade.gross,
@@ -208,6 +233,8 @@ class TradeBook:
             "funding": trade.funding,
             "liquidation_loss": trade.liquidation_loss,
             "net_profit": trade.gross + profit_open - trade.fees + trade.funding,
+            "mae": min(*moves, 0.0),
+            "mfe": max(*moves, 0.0),
             "bars": last_bar - trade.entry_bar,
             "is_open": is_open,
             "exit_reason": "" if is_open else trade.reason,

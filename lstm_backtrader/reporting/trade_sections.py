@@ -1,0 +1,111 @@
+"""Sections of a report on trades: long and short apart, why they ended, how far they went, and the list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lstm_backtrader.reporting.drawings import scatter
+from lstm_backtrader.reporting.metrics import Figures
+from lstm_backtrader.reporting.tables import TEXTS, Fact, cell, columns_table, row, table, wide
+
+MAX_TRADES = 200  # listed
+MOST_POINTS = 600  # of the scatter
+
+SIDES: tuple[Fact, ...] = (
+    ("trades", "Trades, open ones included", "count"),
+    ("closed", "Closed", "count"),
+    ("liquidations", "Liquidated", "count"),
+    ("win_rate", "Won, after costs", "share"),
+    ("profit_factor", "Profit factor", "ratio"),
+    ("expectancy", "Mean result of a trade", "gain"),
+    ("payoff", "Mean win over mean loss", "ratio"),
+    ("best", "Best", "gain"),
+    ("worst", "Worst", "gain"),
+    ("losses_in_a_row", "Losses in a row, most", "count"),
+    ("mean_hours", "Time held, mean", "hours"),
+    ("median_hours", "Time held, median", "hours"),
+    ("mean_mae", "Furthest against it, mean (MAE)", "percent"),
+    ("mean_mfe", "Furthest for it, mean (MFE)", "percent"),
+    ("net_profit", "Result, open ones included", "gain"),
+    ("fees", "Fees", "money"),
+    ("funding", "Funding (negative: paid)", "gain"),
+)
+_EXITS = (
+    ("trades", "Trades", "count"),
+    ("win_rate", "Won", "share"),
+    ("net_profit", "Result", "gain"),
+    ("mean_profit", "a trade", "gain"),
+    ("mean_hours", "Held, mean", "hours"),
+)
+_COLUMNS: tuple[Fact, ...] = (
+    ("symbol", "Symbol", "text"),
+    ("side", "Side", "side"),
+    ("entry_time", "Entry (UTC)", "time"),
+    ("exit_time", "Exit (UTC)", "time"),
+    ("entry_price", "Entry price", "price"),
+    ("exit_price", "Exit price", "price"),
+    ("size", "Size", "price"),
+    ("net_profit", "Net profit", "gain"),
+    ("fees", "Fees", "money"),
+    ("funding", "Funding", "gain"),
+    ("mae", "MAE", "percent"),
+    ("mfe", "MFE", "percent"),
+    ("bars", "Bars", "count"),
+    ("exit_reason", "Closed by", "text"),
+)
+
+
+def sides_section(sides: Mapping[str, Figures], exits: Mapping[str, Figures], money_digits: int) -> str:
+    """Long and short trades side by side, and what closed them; empty without a trade."""
+    if not sides["all"]["trades"]:
+        return ""
+    shown = {name.capitalize(): figures for name, figures in sides.items() if figures["trades"]}
+    found = "<h2>Trades, long and short</h2>\n" + columns_table("sides", shown, SIDES, money_digits)
+    if exits:
+        rows = [
+            row(reason, [cell(figures[key], kind, money_digits) for key, _, kind in _EXITS])
+            for reason, figures in exits.items()
+        ]
+        found += "\n<h3>What closed them</h3>\n" + table("exits", rows, [name for _, name, _ in _EXITS])
+    return found
+
+
+def excursion_section(trades: pd.DataFrame) -> str:
+    """How far each closed trade went against and for its side: a point a trade."""
+    closed = trades[~trades["is_open"].astype(bool)].tail(MOST_POINTS)
+    if closed.empty:
+        return ""
+    won = closed["net_profit"].to_numpy(dtype="float64") > 0
+    mae, mfe = (closed[name].to_numpy(dtype="float64") for name in ("mae", "mfe"))
+    points = [
+        (float(against), float(towards), "won" if is_won else "lost")
+        for against, towards, is_won in zip(mae, mfe, won, strict=True)
+    ]
+    caption = (
+        'a point a trade, <span class="loss">lost</span> or won; furthest price against it to the right, '
+        "for it upwards"
+    )
+    return "<h3>How far they went against and for it</h3>\n" + scatter(
+        "MAE and MFE of closed trades", points, caption
+    )
+
+
+def trades_section(trades: pd.DataFrame, money_digits: int) -> str:
+    """The last trades, one a row."""
+    if trades.empty:
+        return "<h2>Trades</h2>\n<p>No trade was made.</p>"
+    shown = trades.iloc[-MAX_TRADES:]
+    cut = f"The last {MAX_TRADES} of {len(trades):,}" if len(trades) > MAX_TRADES else f"All {len(trades):,}"
+    columns = [column for column in _COLUMNS if column[0] in trades.columns]
+    head = "".join(
+        f'<th scope="col" class="{"text" if kind in TEXTS else "number"}">{name}</th>' for _, name, kind in columns
+    )
+    rows = [
+        "<tr>" + "".join(cell(each[column], kind, money_digits) for column, _, kind in columns) + "</tr>"
+        for each in shown.to_dict("records")
+    ]
+    caption = f"<caption>{cut} trades, oldest first; money in settlement coin.</caption>"
+    content = f"{caption}<thead><tr>{head}</tr></thead>\n<tbody>" + "\n".join(rows) + "</tbody>"
+    return "<h2>List of trades</h2>\n" + wide("trades", content, "sortable")
