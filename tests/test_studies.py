@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from daily_files import days, write_market
 
 from lstm_backtrader.errors import DataError
 from studies.__main__ import main
@@ -16,32 +17,10 @@ from studies.market import plan, read_market
 from studies.page import study_page
 
 
-def days(n: int, seed: int = 0) -> pd.DataFrame:
-    """`n` daily candles of a random walk, as a venue's file has them."""
-    close = 100.0 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0.0, 0.02, n)))
-    opens = np.concatenate([[100.0], close[:-1]])
-    stamps = pd.date_range("2020-01-01", periods=n, freq="1D", tz="UTC")
-    return pd.DataFrame(
-        {
-            "timestamp": stamps,
-            "open": opens,
-            "high": np.maximum(opens, close) * 1.005,
-            "low": np.minimum(opens, close) * 0.995,
-            "close": close,
-            "volume": np.random.default_rng(seed + 1).uniform(1.0, 2.0, n),
-        }
-    )
-
-
 @pytest.fixture
 def market(tmp_path: Path) -> Path:
     """Three years of daily candles, and funding beside them."""
-    candles = days(1_100)
-    file = tmp_path / "COINUSDT-1D.parquet"
-    candles.to_parquet(file)
-    funding = pd.DataFrame({"timestamp": candles["timestamp"], "funding_rate": 0.0001})
-    funding.to_parquet(tmp_path / "COINUSDT-8h-funding.parquet")
-    return file
+    return write_market(tmp_path)
 
 
 def test_a_forecast_of_any_unit_gives_the_same_signal() -> None:
