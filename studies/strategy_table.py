@@ -19,7 +19,7 @@ from lstm_backtrader.forecast.folds import WalkForwardConfig
 from lstm_backtrader.forecast.protocol import Forecaster
 from lstm_backtrader.forecast.walkforward import walk_forward
 from lstm_backtrader.reporting.recorder import RunRecord
-from lstm_backtrader.reporting.report import plain, write_text, write_together
+from lstm_backtrader.reporting.writing import plain, write_text, write_together
 from lstm_backtrader.strategies import RandomEntry
 
 from .accounts import SEEDS, Account, account, trade

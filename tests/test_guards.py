@@ -17,7 +17,8 @@ from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.futures.contract import Contract
-from lstm_backtrader.reporting.recorder import run_record
+from lstm_backtrader.reporting.guard_section import MAX_HALTS, guards_section
+from lstm_backtrader.reporting.recorder import Halted, run_record
 from lstm_backtrader.strategies import LSTMFutures, SignalFutures
 from lstm_backtrader.strategies.guards import ConsecutiveLosses, DailyLossLimit, MaxDrawdown, StaleData, StaleModel
 from lstm_backtrader.strategies.situation import Situation
@@ -227,6 +228,33 @@ def test_the_record_of_a_run_tells_when_which_guard_acted_and_why():
     ]
     assert "below its peak" in record.halts[0].reason
     assert record.trades["exit_reason"].tolist() == ["max_drawdown"]
+
+
+def test_the_report_says_when_and_why_guards_acted(tmp_path):
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(table([100] * 40 + [79] * 40, [1] * 80)))
+    cerebro.setbroker(FuturesBroker(leverage=3))
+    cerebro.addstrategy(Wish, guards=[MaxDrawdown(0.2)])
+
+    written = lbt.report(lbt.run(cerebro), tmp_path / "run")
+
+    (halt,) = written.metrics["halts"]
+    assert (halt["time"], halt["guard"]) == ("2025-01-02 17:00:00+00:00", "max_drawdown")
+    assert "Guards stopped trading 1 time: max_drawdown." in written.metrics["notes"]
+    page = written.html.read_text(encoding="utf-8")
+    assert "Guards that stopped trading" in page
+    assert halt["reason"] in page
+
+
+def test_a_long_list_of_halts_is_cut():
+    halts = [Halted(pd.Timestamp(NOON) + n * DAY, "mine", f"<reason {n}>") for n in range(MAX_HALTS + 5)]
+
+    section = guards_section(halts)
+
+    assert f"The last {MAX_HALTS} of 205 times, oldest first; mine 205." in section
+    assert "&lt;reason 5&gt;" in section
+    assert "reason 4&" not in section
+    assert guards_section([]) == ""
 
 
 def test_the_page_on_guards_prints_what_it_says(capsys):

@@ -60,7 +60,7 @@ FLOORS = {
         reporting.chart reporting.linked reporting.page reporting.learning reporting.luck reporting.tearsheet
         reporting.run_panels reporting.account_sections reporting.trade_sections reporting.forecast_sections
         reporting.run_page reporting.run_story reporting.document reporting.report reporting.evaluation_page
-        reporting.wave_chart""",
+        reporting.wave_chart reporting.guard_section""",
     5: """data_command store_table
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs

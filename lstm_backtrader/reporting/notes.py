@@ -58,6 +58,10 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
     if totals.liquidations:
         text = f"Liquidations: {totals.liquidations}, at a loss of {-totals.liquidation_loss:{money}}."
         notes.append(Note("liquidated", text, "red"))
+    if record.halts:
+        times = f"{len(record.halts)} time{'s' * (len(record.halts) != 1)}"
+        guards = ", ".join(dict.fromkeys(halt.guard for halt in record.halts))
+        notes.append(Note("guards acted", f"Guards stopped trading {times}: {guards}.", "plain"))
     if len(trades) and totals.fees == 0.0:
         notes.append(Note("no fees", "No fees were charged.", "red"))
     open_trades = trades[trades["is_open"]]

@@ -17,6 +17,7 @@ from lstm_backtrader.reporting.account_sections import (
 )
 from lstm_backtrader.reporting.chart import equity_chart, trade_chart
 from lstm_backtrader.reporting.forecast_sections import forecast_section
+from lstm_backtrader.reporting.guard_section import guards_section
 from lstm_backtrader.reporting.luck import Luck, luck_section
 from lstm_backtrader.reporting.metrics import Figures
 from lstm_backtrader.reporting.notes import Note, verdict
@@ -76,6 +77,7 @@ def run_page(story: Story, sections: Sequence[str], overlays: Sequence[Overlay],
         money_section(story.account, digits),
         "" if not story.sides else sides_section(story.sides, story.exits, digits),
         "" if record is None else excursion_section(record.trades),
+        "" if record is None else guards_section(record.halts),
         forecast_section(forecast, story.quality),
         *sections,
         luck_section(story.luck),
