@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lstm_backtrader.forecast.folds import WalkForwardConfig
     from lstm_backtrader.forecast.foreign import from_module
     from lstm_backtrader.forecast.inference import load_model
+    from lstm_backtrader.forecast.pooling import train_pooled
     from lstm_backtrader.forecast.train_config import TrainConfig
     from lstm_backtrader.forecast.training import train
     from lstm_backtrader.forecast.walkforward import walk_forward
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lstm_backtrader.futures.venues import find_contract
     from lstm_backtrader.indicators.elliott import ElliottWaves
     from lstm_backtrader.indicators.lstm import LSTMSignal
+    from lstm_backtrader.instruments import add_instruments
     from lstm_backtrader.reporting.report import report, report_from_equity
     from lstm_backtrader.session import instrument, run
 
@@ -47,6 +49,7 @@ _HOME = {
     "StoreFeed": "lstm_backtrader.datafeeds.store_feed",
     "TrainConfig": "lstm_backtrader.forecast.train_config",
     "WalkForwardConfig": "lstm_backtrader.forecast.folds",
+    "add_instruments": "lstm_backtrader.instruments",
     "audit": "lstm_backtrader.auditing.subjects",
     "audit_events": "lstm_backtrader.forecast.audit_events",
     "count_trial": "lstm_backtrader.bookkeeping",
@@ -64,6 +67,7 @@ _HOME = {
     "resample": "lstm_backtrader.datafeeds.resample",
     "run": "lstm_backtrader.session",
     "train": "lstm_backtrader.forecast.training",
+    "train_pooled": "lstm_backtrader.forecast.pooling",
     "walk_forward": "lstm_backtrader.forecast.walkforward",
 }
 _SUBPACKAGES = ("datafeeds", "strategies")
@@ -78,6 +82,7 @@ __all__ = [
     "StoreFeed",
     "TrainConfig",
     "WalkForwardConfig",
+    "add_instruments",
     "audit",
     "audit_events",
     "count_trial",
@@ -97,6 +102,7 @@ __all__ = [
     "run",
     "strategies",
     "train",
+    "train_pooled",
     "walk_forward",
 ]
 

@@ -26,6 +26,7 @@ from lstm_backtrader.terminal import (
     show_notes,
     show_whole,
 )
+from lstm_backtrader.train_files import market_name, train_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,11 +82,11 @@ def demo(
 
 @app.command()
 def train(
-    data: o.Data,
+    data: o.Datas,
     out: Annotated[Path, typer.Option(help="Directory the model is written to.")],
     config: Config = None,
-    funding: o.Funding = None,
-    mark: o.Mark = None,
+    funding: o.Fundings = None,
+    mark: o.Marks = None,
     event_data: o.EventData = None,
     event_latency: o.EventLatency = "0s",
     until: Annotated[
@@ -116,24 +117,30 @@ def train(
     expires: o.Expires = None,
     device: o.DeviceName = "auto",
 ) -> None:
-    """Train an LSTM ensemble on candles and write it as a model directory."""
-    settings = _train_config(locals())
+    """Train an LSTM ensemble on candles and write it as a model directory.
+
+    With several --data it learns from all of them, and OUT gets a model directory for each.
+    """
+    files, settings = train_files(data, funding, mark, out), _train_config(locals())
     from lstm_backtrader.bookkeeping import record_training
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.candles import before_day_after
     from lstm_backtrader.forecast.artefact import check_target
     from lstm_backtrader.forecast.inference import find_device
     from lstm_backtrader.forecast.ledger import Ledger
-    from lstm_backtrader.forecast.training import train as fit
+    from lstm_backtrader.forecast.pooling import train_pooled
     from lstm_backtrader.forecast.trials import Market
 
     find_device(device)  # type: ignore[arg-type]  # checked there
-    check_target(out)
+    for each in files:
+        check_target(each.out)
     _check_out(out)
-    candles = read_candles(data, funding=funding, mark=mark, events=event_data, latency=event_latency)
-    show_notes(data, candles)
-    market = Market.of(candles, _market_name(data))
-    candles = before_day_after(candles, until)
+    candles, markets = {}, {}
+    for each in files:
+        table = read_candles(each.data, each.funding, each.mark, events=event_data, latency=event_latency)
+        show_notes(each.data, table)
+        markets[each.name] = Market.of(table, each.name)
+        candles[each.name] = before_day_after(table, until)
     with progress_bars() as advance:
         done: dict[int, int] = {}
 
@@ -141,10 +148,12 @@ def train(
             done[seed] = step
             advance(f"training {_nets(seeds)}", sum(list(done.values())), steps * seeds)
 
-        model = fit(candles, settings, progress, device=device)  # type: ignore[arg-type]  # checked above
-    record_training(Ledger(), model, market, settings, until)
-    model.save(out)
-    show(model_table(model), f"model: {out}")
+        models = train_pooled(candles, settings, progress, device=device)  # type: ignore[arg-type]  # checked above
+    for each in files:
+        model = models[each.name]
+        record_training(Ledger(), model, markets[each.name], settings, until)
+        model.save(each.out)
+        show(model_table(model), f"model: {each.out}")
 
 
 @app.command("walk-forward")
@@ -237,7 +246,7 @@ def walk_forward(
             device=device,  # type: ignore[arg-type]  # checked above
             progress=progress,
         )
-    record_walk_forward(Ledger(), model, Market.of(candles, _market_name(data)), plan)
+    record_walk_forward(Ledger(), model, Market.of(candles, market_name(data)), plan)
     model.save(out / "model")
     finer = None if intrabar_data is None else read_candles(intrabar_data)
     files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data, "events": event_data}
@@ -401,7 +410,7 @@ def _trade(
             end=span[1],
             intrabar_candles=finer,
             ambiguity=ambiguity,
-            symbol=_market_name(files["data"] or Path()),
+            symbol=market_name(files["data"] or Path()),
             inputs=inputs,
             tick=advance,
             ledger=Ledger(),
@@ -625,13 +634,6 @@ def _import_own(path: Path | None) -> None:
         from lstm_backtrader.own_module import import_file
 
         import_file(path)
-
-
-def _market_name(data: Path) -> str:
-    """What trials on these candles are filed under."""
-    from lstm_backtrader.candle_files import names_series
-
-    return str(data) if names_series(data) else data.stem
 
 
 def _hashes(files: dict[str, Path | None], tables: dict[str, pd.DataFrame | None]) -> dict[str, str]:

@@ -14,9 +14,9 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from lstm_backtrader.errors import ConfigError
 
@@ -54,7 +54,22 @@ def read_config(path: Path, command: str, options: Options) -> dict[str, object]
         shared = options[command].keys() - OWN
         found |= {name: value for name, value in sections.get(other, {}).items() if name in shared}
     found |= sections.get(command, {})
-    return {name: _for_command_line(value, path.parent) for name, value in found.items()}
+    return {
+        name: _for_command_line(_one(name, value, options[command], command, path), path.parent)
+        for name, value in found.items()
+    }
+
+
+def _one(name: str, value: object, types: Mapping[str, Any], command: str, path: Path) -> object:
+    """A list of one as that one, where the command takes no more."""
+    if not isinstance(value, list) or _is_list(types[name]):
+        return value
+    if len(value) > 1:
+        raise ConfigError(
+            f"{path}: {option_name(name)} names {len(value)} files and `lbt {command}` takes one. Put the others "
+            f"under the command that takes them."
+        )
+    return value[0]
 
 
 def option_name(parameter: str) -> str:
@@ -91,14 +106,32 @@ def _checked(table: dict[str, Any], types: Mapping[str, Any], place: str = "") -
 
 def _in_file(kind: Any) -> Any:
     """The type a TOML value must have for a parameter of type `kind`."""
-    if isinstance(kind, UnionType):
-        kind = next(part for part in get_args(kind) if part is not type(None))
+    kind = _plain(kind)
+    if kind == list[Path]:  # a single one may stand alone
+        return Annotated[list[Annotated[Path, Field(strict=False)]], BeforeValidator(_as_list)]
     if kind is datetime:
         return Annotated[date, Field(strict=False)]
     return Annotated[Path, Field(strict=False)] if kind is Path else kind
 
 
+def _plain(kind: Any) -> Any:
+    """The type of a parameter that may also be left out."""
+    if isinstance(kind, UnionType):
+        return next(part for part in get_args(kind) if part is not type(None))
+    return kind
+
+
+def _is_list(kind: Any) -> bool:
+    return get_origin(_plain(kind)) is list
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
 def _for_command_line(value: object, folder: Path) -> object:
+    if isinstance(value, list):
+        return [_for_command_line(each, folder) for each in value]
     if isinstance(value, Path):
         return str(folder / value)
     return value.isoformat() if isinstance(value, date) else value

@@ -11,6 +11,21 @@ from typer import Option
 DAY = ["%Y-%m-%d"]
 
 Data = Annotated[Path, Option(help="Candles: a file, or a series of the store.", show_default=False)]
+Datas = Annotated[
+    list[Path],
+    Option(
+        "--data",
+        help="Candles: Parquet, CSV or feather; repeated, instruments learned from together.",
+        show_default=False,
+    ),
+]
+Fundings = Annotated[
+    list[Path] | None,
+    Option("--funding", help="Funding rates: a time column and funding_rate; one for each --data."),
+]
+Marks = Annotated[
+    list[Path] | None, Option("--mark", help="Candles of the mark price, same bar length; one for each --data.")
+]
 Funding = Annotated[Path | None, Option(help="Funding rates: a time column and funding_rate.")]
 Mark = Annotated[Path | None, Option(help="Candles of the mark price, same bar length.")]
 

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     )
     from lstm_backtrader.strategies.limits import leverage_for
     from lstm_backtrader.strategies.line_exits import AtrStop, LineStop
+    from lstm_backtrader.strategies.lstm_basket import LSTMBasket
     from lstm_backtrader.strategies.lstm_futures import LSTMFutures
     from lstm_backtrader.strategies.rules import Entry, Exit, ExitOrder, Guard, Sizing
+    from lstm_backtrader.strategies.signal_basket import SignalBasket
     from lstm_backtrader.strategies.signal_futures import SignalFutures
     from lstm_backtrader.strategies.situation import Situation
     from lstm_backtrader.strategies.sizing import (
@@ -75,6 +77,7 @@ _HOME = {
     "Guard": "rules",
     "Hysteresis": "entries",
     "IntervalClear": "entries",
+    "LSTMBasket": "lstm_basket",
     "LSTMFutures": "lstm_futures",
     "LineStop": "line_exits",
     "LongOnly": "entries",
@@ -88,6 +91,7 @@ _HOME = {
     "Sessions": "entries",
     "ShortOnly": "entries",
     "SignalFlip": "timed_exits",
+    "SignalBasket": "signal_basket",
     "SignalFutures": "signal_futures",
     "Situation": "situation",
     "Sizing": "rules",
@@ -128,6 +132,7 @@ __all__ = [
     "Guard",
     "Hysteresis",
     "IntervalClear",
+    "LSTMBasket",
     "LSTMFutures",
     "LineStop",
     "LongOnly",
@@ -140,6 +145,7 @@ __all__ = [
     "RiskPerTrade",
     "Sessions",
     "ShortOnly",
+    "SignalBasket",
     "SignalFlip",
     "SignalFutures",
     "Situation",

@@ -11,6 +11,7 @@ import lstm_backtrader as lbt
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.errors import ConfigError, TimeframeError
 from lstm_backtrader.forecast.wave_series import WaveRules, wave_readings
+from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.reporting.wave_chart import wave_section
 from lstm_backtrader.strategies import ElliottFutures
 from lstm_backtrader.testing import assert_no_lookahead
@@ -205,4 +206,6 @@ def test_the_code_of_the_document_runs(candles_of, fixed_forecaster):
     for block in blocks:
         exec(block, scope)
     assert scope["share"].runs > 20
-    assert any(len(strategy.waves) for strategy in scope["results"])
+    trades = run_record(scope["results"]).trades
+    assert set(trades["side"]) == {1}
+    assert "line_stop" in set(trades["exit_reason"])

@@ -46,6 +46,7 @@ FLOORS = {
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward
         forecast.shuffled forecast.retraining forecast.importance forecast.unseen forecast.rivals forecast.bands
+        forecast.pool forecast.pooling
         forecast.evaluation_scene forecast.evaluation_skill forecast.evaluation_doubts forecast.evaluation""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
@@ -55,13 +56,14 @@ FLOORS = {
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
         strategies.parameters strategies.entries strategies.confluence strategies.line_exits strategies.timed_exits
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
-        strategies.elliott_futures strategies.blackout strategies.event_futures strategies.limits
+        strategies.elliott_futures strategies.together strategies.signal_basket strategies.lstm_basket
+        strategies.blackout strategies.event_futures strategies.limits
         strategies.guards
         reporting.chart reporting.linked reporting.page reporting.learning reporting.luck reporting.tearsheet
         reporting.run_panels reporting.account_sections reporting.trade_sections reporting.forecast_sections
         reporting.run_page reporting.run_story reporting.document reporting.report reporting.evaluation_page
         reporting.wave_chart reporting.guard_section""",
-    5: """data_command store_table
+    5: """data_command store_table train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
         auditing.subjects auditing.command""",
@@ -81,7 +83,7 @@ ALLOWED = {
     "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
         futures.playing futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample
-        datafeeds.ccxt_live strategies. session auditing. trading backtesting demo cli""",
+        datafeeds.ccxt_live strategies. session instruments auditing. trading backtesting demo cli""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
     "talib": "forecast.talib_features",
     "quantstats": "reporting.tearsheet",

@@ -44,10 +44,13 @@ class Material:
         return _rows(self.slots, begin, end)
 
 
-def prepare(candles: pd.DataFrame, config: TrainConfig, relabel: Relabel | None = None) -> Material:
+def prepare(
+    candles: pd.DataFrame, config: TrainConfig, relabel: Relabel | None = None, split: Split | None = None
+) -> Material:
     """Features, labels and split; everything fitted is fitted on the train rows.
 
-    `relabel` replaces the labels (T,) by others. Raises `DataError`, and `TimeframeError` where bars stand off the
+    `relabel` replaces the labels (T,) by others. `split`: that of several instruments together; None: the usual
+    one of these candles. Raises `DataError`, and `TimeframeError` where bars stand off the
     clock.
     """
     bars = Bars.of(candles)
@@ -70,7 +73,7 @@ def prepare(candles: pd.DataFrame, config: TrainConfig, relabel: Relabel | None 
             f"{2 * context.span + config.embargo}. Give more data, a smaller --context or --horizon."
         )
     slots = bars.open_time // (step_s * 1_000_000_000)
-    split = purged_split(slots[labelled], config.horizon, config.val_fraction, config.embargo)
+    split = split or purged_split(slots[labelled], config.horizon, config.val_fraction, config.embargo)
     fill_rate = len(bars) / int(slots[-1] - slots[0] + 1)
     if fill_rate < 0.5:
         raise DataError(

@@ -56,12 +56,16 @@ def audit_training(model: DescribedModel, candles: pd.DataFrame, draws: int = 3,
 
 
 def config_of(manifest: Manifest) -> TrainConfig:
-    """How the model was trained, with one net. Raises `ConfigError` where that was not here."""
+    """How the model was trained, with one net; of several instruments, as if it had been on this one alone.
+
+    Raises `ConfigError` where it was not trained here.
+    """
     known = {each.name for each in fields(TrainConfig)}
-    if not manifest.training or not manifest.training.keys() <= known:
+    training = {name: value for name, value in manifest.training.items() if name != "pooled"}
+    if not training or not training.keys() <= known:
         raise ConfigError(
             "the model was not trained by this version of `lbt train`, so its training cannot be repeated with "
             "shuffled labels. Leave --shuffled-labels out."
         )
-    told = {name: tuple(value) if isinstance(value, list) else value for name, value in manifest.training.items()}
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in training.items()}
     return replace(TrainConfig(**told), seeds=1)  # type: ignore[arg-type]  # checked by TrainConfig itself

@@ -6,7 +6,7 @@ import copy
 import logging
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,7 @@ from lstm_backtrader.forecast.manifest import (
 from lstm_backtrader.forecast.material import Material, Relabel, prepare
 from lstm_backtrader.forecast.network import RecurrentNet, one_thread, repeatable
 from lstm_backtrader.forecast.objective import Objective, objective_of
+from lstm_backtrader.forecast.pool import PooledCrops
 from lstm_backtrader.forecast.quality import correlation, seam
 from lstm_backtrader.forecast.strided import strided_forecast
 from lstm_backtrader.forecast.train_config import EVALUATIONS, TrainConfig
@@ -86,14 +87,22 @@ def train(
 
 
 def fit_net(
-    material: Material, config: TrainConfig, seed: int, device: str = "cpu", progress: Progress | None = None
+    material: Material | Sequence[Material],
+    config: TrainConfig,
+    seed: int,
+    device: str = "cpu",
+    progress: Progress | None = None,
 ) -> FittedNet:
-    """One net of the ensemble; it depends on its seed alone, not on its fellows or on threads."""
-    context, crops, objective = config.strided_context(), material.crops, objective_of(material.label)
+    """One net of the ensemble; it depends on its seed alone, not on its fellows or on threads.
+
+    Of several instruments it sees crops of each, as many as it has bars, and stops early by all of them.
+    """
+    pool = (material,) if isinstance(material, Material) else tuple(material)
+    context, crops, objective = config.strided_context(), PooledCrops.of(pool), objective_of(pool[0].label)
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     net = RecurrentNet(
-        material.X.shape[1],
+        pool[0].X.shape[1],
         config.hidden,
         config.layers,
         config.cell,
@@ -125,7 +134,7 @@ def fit_net(
             schedule.step()
             losses_since.append(loss.item())
             if step % every == 0 or step == config.steps:
-                val_loss = _validation_loss(material, context, objective, net.eval(), device)
+                val_loss = _validation_loss(pool, context, objective, net.eval(), device)
                 is_best = val_loss < best_loss
                 train_loss, losses_since = float(np.mean(losses_since)), []
                 history.append(HistoryRow(seed, step, rate, finite(train_loss), finite(val_loss), is_best))
@@ -142,17 +151,23 @@ def fit_net(
 
 
 def assemble(
-    material: Material, config: TrainConfig, fitted: Sequence[FittedNet], extra_purge: int = 0
+    material: Material,
+    config: TrainConfig,
+    fitted: Sequence[FittedNet],
+    extra_purge: int = 0,
+    pool: Mapping[str, Material] | None = None,
 ) -> LSTMForecaster:
     """The forecaster of the fitted nets, with its manifest.
 
-    `extra_purge`: bars without forecast besides the horizon after the last bar with a label.
+    `extra_purge`: bars without forecast besides the horizon after the last bar with a label. `pool`: instruments
+    the nets learned from, by name; what any of them knew is known.
     """
     nets = [each.net for each in fitted]
     validation = _validate(material, config, nets, tuple(each.best_step for each in fitted))
     split, slots, step_s = material.split, material.slots, material.step_s
     labelled = slots[np.isfinite(material.y)]
-    trained_until = _time(labelled[-1], step_s)
+    learned_from = [material] if pool is None else pool.values()
+    trained_until = _time(max(each.slots[np.isfinite(each.y)][-1] for each in learned_from), step_s)
     manifest = Manifest(
         schema_version=1,
         created=datetime.now(UTC).replace(microsecond=0),
@@ -175,7 +190,7 @@ def assemble(
         seeds=tuple(each.seed for each in fitted),
         threshold=validation.forecast_std or 0.0,
         validation=validation,
-        training=training_entry(config),
+        training={**training_entry(config), **({"pooled": list(pool)} if pool and len(pool) > 1 else {})},
         data_sha256=material.data_sha256,
         weights_sha256="",
         versions=versions(),
@@ -228,10 +243,15 @@ def _validation_forecast(
 
 
 def _validation_loss(
-    material: Material, context: StridedContext, objective: Objective, net: RecurrentNet, device: str
+    pool: Sequence[Material], context: StridedContext, objective: Objective, net: RecurrentNet, device: str
 ) -> float:
-    said, rows = _validation_forecast(material, context, objective, [net], device)
-    return objective.error(said, material.y[rows], material.weight[rows])
+    """Mean over the instruments, each counting by its bars."""
+    losses, bars = [], []
+    for material in pool:
+        said, rows = _validation_forecast(material, context, objective, [net], device)
+        losses.append(objective.error(said, material.y[rows], material.weight[rows]))
+        bars.append(rows.stop - rows.start)
+    return losses[0] if len(pool) == 1 else float(np.average(losses, weights=bars))
 
 
 def _validate(

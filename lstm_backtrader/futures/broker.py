@@ -98,6 +98,15 @@ class FuturesBroker(BarPlayer):
         self._readers: dict[Feed, BarReader] = {}
         self._stamps: dict[Feed, StampCount] = {}
 
+    def start(self) -> None:
+        super().start()
+        coins = {data._name: self.contract(data).settlement for data in self.cerebro.datas}
+        if len(set(coins.values())) > 1:
+            told = ", ".join(f"{name} in {coin}" for name, coin in coins.items())
+            raise ConfigError(
+                f"an account settles in one coin, and {told} do not. Give each coin a run of its own."
+            )
+
     def simulation(self, data: Feed = None) -> dict[str, object]:
         """What the account rests on, in plain values: its contract and rules, and the coverage of the data."""
         contract = self.contract(data)
