@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from benchmarks import backtests, fresh, inference, memory, peers, training
+from benchmarks import backtests, fresh, inference, memory, peers, report, training
 from benchmarks.measure import Outcome, Plan
 from benchmarks.models import Shape
 from benchmarks.strategy import pandas_feed
@@ -155,5 +155,16 @@ ROWS = (
         1.5,
         compares="-",
         unit="GB",
+    ),
+    Row("report of a year of minutes", report.seconds, "at most", 15, compares="-", unit="s"),
+    Row("memory of that report", report.gigabytes, "at most", 1.5, compares="-", unit="GB"),
+    Row("its page of 17,520 hours", partial(report.megabytes, 17_520), "at most", 8, compares="-", unit="MB"),
+    Row(
+        "its page of 1,000,000 minutes",
+        partial(report.megabytes, 1_000_000),
+        "at most",
+        15,
+        compares="-",
+        unit="MB",
     ),
 )

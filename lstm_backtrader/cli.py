@@ -397,6 +397,7 @@ def _trade(
     from lstm_backtrader.backtesting import backtest as run_backtest
     from lstm_backtrader.forecast.ledger import Ledger
     from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
+    from lstm_backtrader.report_tables import trade_parts
 
     files = {**files, "model": model / WEIGHTS, "manifest": model / MANIFEST}
     inputs = _hashes(files, {"data": candles, "intrabar": finer})
@@ -417,11 +418,14 @@ def _trade(
         )
     if "walk_forward" in report.metrics:
         show(*folds_table(report.metrics["walk_forward"]))
-    show(
-        account_table(report, f"LSTM {config.leverage:g}x"),
-        *report.metrics["notes"],
-        *report.metrics["significance"]["sentences"],
-        f"{_DISCLAIMER}\nreport: {report.html}",
+    show_all(
+        [
+            account_table(report, f"LSTM {config.leverage:g}x"),
+            *trade_parts(report.metrics),
+            *report.metrics["notes"],
+            *report.metrics["significance"]["sentences"],
+            f"{_DISCLAIMER}\nreport: {report.html}",
+        ]
     )
 
 
@@ -446,6 +450,40 @@ def report(
         *written.metrics["significance"]["sentences"],
         f"report: {written.html}",
     )
+
+
+@app.command("show")
+def show_run(
+    run: Annotated[
+        Path, typer.Argument(help="Folder that `lbt backtest` or `lbt.report` wrote.", show_default=False)
+    ],
+) -> None:
+    """Print all figures of a report."""
+    from lstm_backtrader.report_tables import read_metrics, report_parts
+
+    show_all(report_parts(read_metrics(run)))
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders that `lbt backtest` or `lbt.report` wrote.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="An .html file, or a directory for page and figures, if one is wanted.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Heading of the page.")] = None,
+) -> None:
+    """Show runs side by side, and what luck makes of the best of them."""
+    from lstm_backtrader.report_tables import comparison_parts
+    from lstm_backtrader.reporting.compared import stored_runs
+    from lstm_backtrader.reporting.comparison import compare as compare_runs
+
+    if out is not None:
+        _check_out(out.parent if out.suffix.lower() == ".html" else out)
+    figures = compare_runs(stored_runs(runs), out, title)
+    page = [] if out is None else [f"report: {out if out.suffix.lower() == '.html' else out / 'report.html'}"]
+    show_all([*comparison_parts(figures), *page])
 
 
 @app.command()

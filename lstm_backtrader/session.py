@@ -7,7 +7,7 @@ from typing import Any
 
 import backtrader as bt
 
-from lstm_backtrader.errors import DataError, ReportError
+from lstm_backtrader.errors import DataError
 from lstm_backtrader.indicators.lstm import LSTMSignal
 from lstm_backtrader.reporting.recorder import RunRecorder
 
@@ -25,22 +25,17 @@ def run(
     """Run `cerebro`, return exactly what `cerebro.run(**run_kwargs)` returns, and write `report` if it is given.
 
     `report`: a path ending in .html for one page, any other for a directory (page, metrics.json and tables).
-    Strategies added side by side trade one account, so they make one report. An optimisation runs
-    unrecorded, and asking it for a report raises ReportError before it starts.
+    Strategies added side by side trade one account, so they make one report. An optimisation is recorded where a
+    report is asked for, and it compares its runs.
     """
-    if cerebro._dooptimize:
-        if report is not None:
-            raise ReportError(
-                "an optimisation is many runs, a report is of one. Run it without `report`, then run the chosen "
-                "parameters with `addstrategy` and a report."
-            )
+    if cerebro._dooptimize and report is None:
         return cerebro.run(**run_kwargs)
     try:
         results = instrument(cerebro).run(**run_kwargs)
     except IndexError as error:
         _explain_short_data(cerebro, error)
         raise
-    for strategy in cerebro.runningstrats:
+    for strategy in [] if cerebro._dooptimize else cerebro.runningstrats:
         _warn_of_no_forecast(strategy)
     if report is not None:
         from lstm_backtrader.reporting.report import (

@@ -53,11 +53,11 @@ def show(*parts: str | Table) -> None:
         console.print(part, markup=False) if isinstance(part, str) else console.print(part)
 
 
-def show_all(lines: Iterable[str]) -> int:
-    """Print lines as they come; gives their number."""
+def show_all(parts: Iterable[str | Table]) -> int:
+    """Print lines as they come, and tables as wide as they are; gives their number."""
     number = 0
-    for line in lines:
-        show(line)
+    for part in parts:
+        show(part) if isinstance(part, str) else show_whole(part)
         number += 1
     return number
 

@@ -61,9 +61,9 @@ FLOORS = {
         strategies.guards
         reporting.chart reporting.linked reporting.page reporting.learning reporting.luck reporting.tearsheet
         reporting.run_panels reporting.account_sections reporting.trade_sections reporting.forecast_sections
-        reporting.run_page reporting.run_story reporting.document reporting.report reporting.evaluation_page
-        reporting.wave_chart reporting.guard_section""",
-    5: """data_command store_table train_files instruments
+        reporting.compared reporting.comparison reporting.run_page reporting.run_story reporting.document
+        reporting.report reporting.evaluation_page reporting.wave_chart reporting.guard_section""",
+    5: """data_command store_table report_tables train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
         auditing.subjects auditing.command""",
@@ -91,7 +91,7 @@ ALLOWED = {
     "plotly": "reporting.linked",
     "typer": "cli options",
     "arch": "reporting.significance",
-    "rich": "terminal store_table venue_tables ledger_table evaluation_tables",
+    "rich": "terminal store_table report_tables venue_tables ledger_table evaluation_tables",
 }
 
 

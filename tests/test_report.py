@@ -14,6 +14,7 @@ import pytest
 from lstm_backtrader import session
 from lstm_backtrader.errors import DataError, ReportError
 from lstm_backtrader.futures.broker import FuturesBroker
+from lstm_backtrader.reporting import report as report_module
 from lstm_backtrader.reporting.notes import forecast_notes
 from lstm_backtrader.reporting.report import RunReport, read_equity, report, report_from_equity
 from lstm_backtrader.reporting.writing import plain
@@ -225,3 +226,48 @@ def test_forecast_notes_say_what_the_indicator_says():
         "The model gave no forecast on these bars."
     ]
     assert forecast_notes(None) == ()
+
+
+class Analyzed(bt.Strategy):
+    def next(self) -> None:
+        if not self.position:
+            self.buy(size=5.0)
+
+
+@pytest.fixture(scope="module")
+def analyzed() -> bt.Strategy:
+    prices = dict.fromkeys(("open", "high", "low", "close", "volume"), CLOSE)
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(bt.feeds.PandasData(dataname=pd.DataFrame(prices, index=HOURS)))
+    cerebro.addstrategy(Analyzed)
+    cerebro.addanalyzer(bt.analyzers.TimeReturn, timeframe=bt.TimeFrame.Days, _name="days")
+    cerebro.addanalyzer(bt.analyzers.TimeReturn, timeframe=bt.TimeFrame.Minutes, compression=60, _name="hours")
+    cerebro.addanalyzer(bt.analyzers.PyFolio, _name="pyfolio")
+    cerebro.addanalyzer(bt.analyzers.SQN, _name="sqn")
+    found: bt.Strategy = cerebro.run()[0]
+    return found
+
+
+@pytest.fixture
+def no_tearsheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without QuantStats' part, which takes seconds."""
+    monkeypatch.setattr(report_module, "tearsheet_html", lambda *_, **__: "<body></body>")
+
+
+@pytest.mark.parametrize("name", ["days", "hours", "pyfolio"])
+def test_an_analyzer_of_returns_says_what_the_account_made(analyzed, name, tmp_path, no_tearsheet):
+    done = report_from_equity(getattr(analyzed.analyzers, name), tmp_path / "page.html")
+    made = analyzed.broker.getvalue() / 10_000 - 1
+    assert done.metrics["account"]["total_return"] == pytest.approx(made, abs=1e-9)
+    assert done.metrics["account"]["sharpe"] is not None
+
+
+def test_an_analyzer_without_returns_is_refused(analyzed, tmp_path):
+    with pytest.raises(ReportError, match="analyzer SQN keeps no returns by time"):
+        report_from_equity(analyzed.analyzers.sqn, tmp_path / "page.html")
+
+
+def test_a_file_is_read_like_its_table(tmp_path, no_tearsheet):
+    EQUITY.to_csv(tmp_path / "equity.csv")
+    done = report_from_equity(tmp_path / "equity.csv", tmp_path / "page.html")
+    assert done.metrics["account"]["total_return"] == pytest.approx(EQUITY.iloc[-1] / EQUITY.iloc[0] - 1)

@@ -60,13 +60,19 @@ def test_run_writes_the_report_it_is_asked_for(cerebro, tmp_path):
     assert "less than two UTC days" in page
 
 
-def test_an_optimisation_passes_through_and_refuses_a_report(cerebro, tmp_path):
+def test_an_optimisation_passes_through_unrecorded(cerebro):
     cerebro.optstrategy(Hold, size=[1, 2])
-    with pytest.raises(ReportError, match="an optimisation is many runs"):
-        session.run(cerebro, tmp_path / "report.html")
     results = session.run(cerebro, maxcpus=1)
     assert [runs[0].p.size for runs in results] == [1, 2]
     assert not list(results[0][0].analyzers)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_optimisation_with_a_report_compares_its_runs(cerebro, tmp_path, processes):
+    cerebro.optstrategy(Hold, size=[1, 2])
+    results = session.run(cerebro, tmp_path / "out", maxcpus=processes)
+    assert [runs[0].p.size for runs in results] == [1, 2]
+    assert pd.read_parquet(tmp_path / "out" / "equity.parquet").columns.tolist() == ["size=1", "size=2"]
 
 
 def test_a_report_of_a_strategy_that_never_ran_is_refused(cerebro, tmp_path):

@@ -66,7 +66,7 @@ SIMULATION: tuple[Fact, ...] = (
     ("bars_marked", "Bars held, liquidation tried on the mark price", "count"),
     ("bars_unmarked", "Bars held, liquidation tried on the traded price", "count"),
 )
-_SEGMENTS = (
+SEGMENTS = (
     ("total_return", "Return", "percent"),
     ("sharpe", "Sharpe", "ratio"),
     ("sortino", "Sortino", "ratio"),
@@ -113,12 +113,12 @@ def segments_section(found: Sequence[Segment]) -> str:
     rows = [
         row(
             f"{each.name}, {each.begin:%Y-%m-%d} to {each.last:%Y-%m-%d}",
-            [cell(each.bars, "count"), *(cell(each.figures[key], kind) for key, _, kind in _SEGMENTS)],
+            [cell(each.bars, "count"), *(cell(each.figures[key], kind) for key, _, kind in SEGMENTS)],
         )
         for each in found
     ]
     return "<h2>By what the model knew</h2>\n" + table(
-        "segments", rows, ["Bars", *(name for _, name, _ in _SEGMENTS)]
+        "segments", rows, ["Bars", *(name for _, name, _ in SEGMENTS)]
     )
 
 

@@ -19,7 +19,7 @@ FORECAST: tuple[Fact, ...] = (
     ("threshold", "Forecast from which the signal is \N{PLUS-MINUS SIGN}1", "signed"),
     ("thresholds", "Forecast from which the signal is \N{PLUS-MINUS SIGN}1", "text"),
 )
-_QUALITY: tuple[Fact, ...] = (
+QUALITY: tuple[Fact, ...] = (
     ("horizon", "Horizon, bars", "count"),
     ("bars", "Bars judged", "count"),
     ("independent", "that count as, since they overlap", "count"),
@@ -42,7 +42,7 @@ def forecast_section(summary: Mapping[str, object], quality: Mapping[str, Any] |
     return "\n".join(
         [
             f"<h2>Forecast</h2>\n{told}",
-            "<h3>What the forecasts were worth</h3>\n" + facts("forecast", quality, _QUALITY),
+            "<h3>What the forecasts were worth</h3>\n" + facts("forecast", quality, QUALITY),
             _confusion(quality["confusion"]),
             _parts(quality),
             _months(quality["months"]),

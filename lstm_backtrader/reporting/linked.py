@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lstm_backtrader.reporting.panels import Floats, LinkedChart, Marks, Panel
 
-MOST_BARS = 60_000  # drawn one by one; of more the extremes of as many stretches as fit
+MOST_BARS = 120_000  # drawn one by one; of more the extremes of as many stretches as fit
 MOST_MARKS = 20_000  # of one kind; the first are the most telling
 _EXTREMES_A_STRETCH = 2
 

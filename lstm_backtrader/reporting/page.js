@@ -171,7 +171,7 @@ class Chart {
       const ceiling = (top - gaps[number]) / plot
       layout[axis] = {
         domain: [(top - gaps[number] - panel.height) / plot, ceiling], anchor: "x", type: panel.log ? "log" : "linear",
-        tickformat: panel.format === ".2%" ? ".0%" : "~s", tickangle: 0, fixedrange: true, gridcolor: colour("line"),
+        tickformat: panel.format === ".2%" ? ".2~p" : "~s", tickangle: 0, fixedrange: true, gridcolor: colour("line"),
         zeroline: false, nticks: panel.height > 150 ? 6 : 4,
       }
       layout.annotations.push({

@@ -331,7 +331,9 @@ class RunRecorder(bt.Analyzer):
 
 
 def run_record(results: object) -> RunRecord:
-    """The record of a finished run: `results` is what `cerebro.run()` returned, or one of its strategies."""
+    """The record of a finished run: `results` is what `cerebro.run()` returned, a strategy of it, or a record."""
+    if isinstance(results, RunRecord):
+        return results
     strategies = results if isinstance(results, list) else [results]
     if strategies and isinstance(strategies[0], list):
         raise ReportError(

@@ -12,6 +12,8 @@ import pandas as pd
 
 from lstm_backtrader.errors import ReportError
 from lstm_backtrader.forecast.trials import Tries
+from lstm_backtrader.reporting.compared import ComparedRun, compared_runs, is_several
+from lstm_backtrader.reporting.comparison import compare, together
 from lstm_backtrader.reporting.document import document
 from lstm_backtrader.reporting.equity_files import read_equity
 from lstm_backtrader.reporting.equity_input import Returns, equity_frame
@@ -39,7 +41,7 @@ class RunReport:
 
     html: Path
     metrics: dict[str, Any]  # the content of metrics.json; Any as JSON is
-    equity: pd.DataFrame  # (T, columns) at each bar's close
+    equity: pd.DataFrame  # (T, columns) at each bar's close; of a comparison (T, runs), each from 1
     trades: pd.DataFrame | None  # one row a trade
 
 
@@ -60,7 +62,9 @@ def report(
 ) -> RunReport:
     """Report a run made by `lbt.run`, or recorded after `lbt.instrument`.
 
-    `results`: what `cerebro.run()` returned, or one strategy of it. `path`: ending in .html for one page,
+    `results`: what `cerebro.run()` returned, or one strategy of it. What an optimisation returned, or a mapping of
+    names to results (or to equity Series), makes one report that compares the runs, of which `title` alone is
+    used. `path`: ending in .html for one page,
     any other for a directory with report.html, metrics.json, equity.parquet and trades.parquet. `benchmark`:
     prices or equity; by default data0 bought at the first recorded close with the same money and held,
     without costs: of an inverse contract a long at 1x, in its settlement coin.
@@ -71,6 +75,8 @@ def report(
     `tries`: all on these data, from the ledger, which deflate the Sharpe ratio. Files appear complete or not at
     all. Raises ReportError.
     """
+    if is_several(results):
+        return _comparison(compared_runs(results), Path(path), title)
     record = run_record(results)
     other_orders = {name: _baseline(other) for name, other in (bounds or {}).items()}
     story, ambiguity = run_story(
@@ -124,6 +130,12 @@ def report_from_equity(
     )
     kept = curve.to_frame().rename_axis("open_time").tz_localize("UTC")
     return _write(story, Path(path), kept)
+
+
+def _comparison(runs: list[ComparedRun], path: Path, title: str | None) -> RunReport:
+    metrics = compare(runs, path, title)
+    html = path if path.suffix.lower() == ".html" else path / "report.html"
+    return RunReport(html, metrics, together(runs), None)
 
 
 def _baseline(other: object) -> Figures:

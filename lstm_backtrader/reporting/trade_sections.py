@@ -32,7 +32,7 @@ SIDES: tuple[Fact, ...] = (
     ("fees", "Fees", "money"),
     ("funding", "Funding (negative: paid)", "gain"),
 )
-_EXITS = (
+EXITS = (
     ("trades", "Trades", "count"),
     ("win_rate", "Won", "share"),
     ("net_profit", "Result", "gain"),
@@ -65,10 +65,10 @@ def sides_section(sides: Mapping[str, Figures], exits: Mapping[str, Figures], mo
     found = "<h2>Trades, long and short</h2>\n" + columns_table("sides", shown, SIDES, money_digits)
     if exits:
         rows = [
-            row(reason, [cell(figures[key], kind, money_digits) for key, _, kind in _EXITS])
+            row(reason, [cell(figures[key], kind, money_digits) for key, _, kind in EXITS])
             for reason, figures in exits.items()
         ]
-        found += "\n<h3>What closed them</h3>\n" + table("exits", rows, [name for _, name, _ in _EXITS])
+        found += "\n<h3>What closed them</h3>\n" + table("exits", rows, [name for _, name, _ in EXITS])
     return found
 
 

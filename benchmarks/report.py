@@ -1,0 +1,153 @@
+"""Time, memory and size of a report of many bars: ``python -m benchmarks.report 525600``."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.measure import Outcome, Plan, check
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lstm_backtrader.reporting.recorder import RunRecord
+
+ROOT = Path(__file__).resolve().parents[1]
+YEAR_OF_MINUTES = 525_600
+_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
+_BARS_A_TRADE = 600
+
+
+def seconds(plan: Plan) -> Outcome:
+    """CPU seconds of the report of a year of minutes, with the import of QuantStats."""
+    found = _measured(plan.bars(YEAR_OF_MINUTES, at_least=20_000))
+    return Outcome((found["seconds"],), check(found["bars"] == found["reported"], "all bars are reported"))
+
+
+def gigabytes(plan: Plan) -> Outcome:
+    """The most memory the process took."""
+    found = _measured(plan.bars(YEAR_OF_MINUTES, at_least=20_000))
+    return Outcome((found["peak"] / 1e9,), check(found["bars"] == found["reported"], "all bars are reported"))
+
+
+def megabytes(bars: int, plan: Plan) -> Outcome:
+    """Of the page."""
+    found = _measured(plan.bars(bars, at_least=17_520), freq="min" if bars > YEAR_OF_MINUTES else "h")
+    return Outcome((found["size"] / 1e6,), check(found["bars"] == found["reported"], "all bars are reported"))
+
+
+def _measured(bars: int, freq: str = "min") -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.report", str(bars), freq],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def record_of(bars: int, freq: str) -> RunRecord:
+    """A run on a random walk, long or short some hundred bars each, with a forecast a bar; its books add up."""
+    import numpy as np
+    import pandas as pd
+
+    from lstm_backtrader.reporting.metrics import AccountTotals
+    from lstm_backtrader.reporting.recorder import EQUITY_COLUMNS, RunRecord
+
+    rng = np.random.default_rng(0)
+    index = pd.date_range("2023-01-01", periods=bars, freq=freq, tz="UTC", name="open_time")
+    close = 30_000 * np.exp(np.cumsum(rng.standard_normal(bars) * 5e-4))
+    edges = np.arange(0, bars - 1, _BARS_A_TRADE)
+    ends = np.append(edges[1:], bars - 1)
+    sides = rng.choice([-1, 1], len(edges))
+    size = 0.1
+    gross = sides * size * (close[ends] - close[edges])
+    fees = 5e-4 * size * (close[ends] + close[edges])
+    position = np.zeros(bars)
+    for begin, end, side in zip(edges, ends, sides, strict=True):
+        position[begin:end] = side * size
+    paid = np.zeros(bars)
+    np.add.at(paid, ends, fees)
+    made = np.concatenate([[0.0], np.diff(close) * position[:-1]]) - paid
+    equity = 100_000 + np.cumsum(made)
+    notional = np.abs(position) * close
+    columns = {
+        "equity": equity,
+        "cash": equity,
+        "high": close * 1.0004,
+        "low": close * 0.9996,
+        "close": close,
+        "position": position,
+        "notional": notional,
+        "leverage": notional / equity,
+        "margin": notional / 3,
+        "margin_ratio": np.where(position != 0, 0.02, np.nan),
+        "liquidation_distance": np.where(position != 0, 0.3 + rng.uniform(0, 0.05, bars), np.nan),
+        "fees": np.cumsum(paid),
+        "funding": np.zeros(bars),
+        "open_profit": np.zeros(bars),
+        "turnover": np.cumsum(paid) / 5e-4,
+        "forecast": rng.standard_normal(bars),
+        "prob_up": rng.uniform(0.3, 0.7, bars),
+    }
+    trades = pd.DataFrame(
+        {
+            "symbol": "BTC/USDT",
+            "side": sides.astype(np.int64),
+            "tradeid": 0,
+            "entry_time": index[edges],
+            "exit_time": index[ends],
+            "entry_price": close[edges],
+            "exit_price": close[ends],
+            "size": size,
+            "gross_profit_closed": gross,
+            "profit_open": 0.0,
+            "fees": fees,
+            "funding": 0.0,
+            "liquidation_loss": 0.0,
+            "net_profit": gross - fees,
+            "mae": -0.01,
+            "mfe": 0.01,
+            "bars": ends - edges,
+            "is_open": False,
+            "exit_reason": "signal",
+            "is_liquidation": False,
+        }
+    )
+    totals = AccountTotals(
+        100_000, float(gross.sum()), 0.0, float(fees.sum()), 0.0, 0.0, 0.0, 0, columns["turnover"][-1]
+    )
+    frame: pd.DataFrame = pd.DataFrame(columns, index=index)[EQUITY_COLUMNS]
+    forecast = {"model": "noise", "bars": bars, "horizon": 60, "threshold": 1.0}
+    return RunRecord(frame, trades, totals, True, None, forecast, "Noise", {}, "BTC/USDT")
+
+
+def main(bars: int, freq: str) -> None:
+    """Print seconds, peak bytes and size of the page as JSON."""
+    record = record_of(bars, freq)
+    began = time.process_time()
+    from lstm_backtrader.reporting.report import report
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = report(record, Path(folder) / "out")
+        size = found.html.stat().st_size
+    measured = {
+        "seconds": time.process_time() - began,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT,
+        "size": size,
+        "bars": bars,
+        "reported": found.metrics["span"]["bars"],
+    }
+    print(json.dumps(measured))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "min")

@@ -1,0 +1,196 @@
+"""The report of several runs: figures side by side, curves in one chart, and what luck makes of the best."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_backtrader.errors import ReportError
+from lstm_backtrader.forecast.trials import Tries
+from lstm_backtrader.reporting.compared import ComparedRun
+from lstm_backtrader.reporting.luck import Luck, luck_of, luck_section
+from lstm_backtrader.reporting.metrics import drawdowns
+from lstm_backtrader.reporting.notes import Note
+from lstm_backtrader.reporting.page import Page, Tile, render_page
+from lstm_backtrader.reporting.panels import Colour, Curve, LinkedChart, Panel, wants_log
+from lstm_backtrader.reporting.provenance import provenance
+from lstm_backtrader.reporting.tables import Fact, cell, format_figure, row, wide
+from lstm_backtrader.reporting.writing import plain, write_text, write_together
+
+SCHEMA = 1  # of the metrics.json of a comparison
+MOST_LACKING = 0.2  # of the days of the best run, that another may lack to be compared with it day by day
+MOST_CURVES = 6  # drawn; of more the best by Sharpe ratio
+COLUMNS: tuple[Fact, ...] = (
+    ("total_return", "Return", "percent"),
+    ("cagr", "A year", "percent"),
+    ("sharpe", "Sharpe", "ratio"),
+    ("sortino", "Sortino", "ratio"),
+    ("max_drawdown", "Drawdown", "percent"),
+    ("calmar", "Calmar", "ratio"),
+    ("exposure", "In the market", "share"),
+    ("max_leverage", "Leverage", "ratio"),
+    ("trades", "Trades", "count"),
+    ("win_rate", "Won", "share"),
+    ("fees", "Fees", "money"),
+    ("funding", "Funding", "gain"),
+    ("liquidations", "Liquidated", "count"),
+)
+_COLOURS: tuple[Colour, ...] = ("one", "two", "three", "loss", "text", "quiet")
+
+
+def compare(runs: Sequence[ComparedRun], path: Path | None, title: str | None = None) -> dict[str, Any]:
+    """The figures of the runs as `metrics.json` holds them; written where a `path` is given.
+
+    A path ending in .html gets one page, any other is a folder for report.html, metrics.json and equity.parquet.
+    Raises ReportError.
+    """
+    if path is not None and path.suffix.lower() != ".html" and path.is_file():
+        raise ReportError(f"{path} is a file. Name a directory, or a page ending in .html.")
+    heading = title or f"{len(runs)} runs side by side"
+    best = best_of(runs)
+    luck = luck_of(best.daily, tries_of(runs, best))
+    metrics: dict[str, Any] = plain(
+        {
+            "schema": SCHEMA,
+            "title": heading,
+            "runs": {run.name: {"account": run.account, "parameters": run.parameters} for run in runs},
+            "best": best.name,
+            "significance": luck.document(),
+            "inputs": provenance(),
+        }
+    )
+    if path is None:
+        return metrics
+    curves = together(runs)
+    html = render_page(_page(runs, curves, best, luck, heading))
+    if path.suffix.lower() == ".html":
+        write_together({path: lambda file: write_text(file, html)})
+        return metrics
+    text = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
+    files: dict[Path, Callable[[Path], None]] = {
+        path / "report.html": lambda file: write_text(file, html),
+        path / "metrics.json": lambda file: write_text(file, text),
+        path / "equity.parquet": curves.rename_axis("open_time").tz_localize("UTC").to_parquet,
+    }
+    write_together(files)
+    return metrics
+
+
+def best_of(runs: Sequence[ComparedRun]) -> ComparedRun:
+    """That of the highest Sharpe ratio, the first of equal ones; without any ratio the first."""
+    return max(runs, key=lambda run: -np.inf if run.account["sharpe"] is None else run.account["sharpe"])
+
+
+def tries_of(runs: Sequence[ComparedRun], best: ComparedRun) -> Tries:
+    """The runs as so many tries, among which the best has to be more than the luckiest.
+
+    On days of the best before a run could trade, for want of history, it made nothing; one that lacks more than
+    `MOST_LACKING` of them is not compared day by day.
+    """
+    days = best.daily.index
+    own = {run.name: run.daily for run in runs}
+    returns = {
+        name: each.reindex(days, fill_value=0.0)
+        for name, each in own.items()
+        if len(days.difference(each.index)) <= MOST_LACKING * len(days)
+    }
+    sharpes = [each.mean() / each.std() for each in own.values() if len(each) > 1 and each.std() > 1e-12]
+    return Tries(len(runs), "these data", np.asarray(sharpes, dtype=np.float64), returns)
+
+
+def together(runs: Sequence[ComparedRun]) -> pd.DataFrame:
+    """(T, runs) equity over what each began with; before its first bar a run has none, after its last it stays."""
+    columns = {run.name: run.equity / run.start_equity for run in runs}
+    return pd.concat(columns, axis=1).sort_index().ffill()
+
+
+def _page(runs: Sequence[ComparedRun], curves: pd.DataFrame, best: ComparedRun, luck: Luck, title: str) -> Page:
+    first, last = curves.index[0], curves.index[-1]
+    sharpe = format_figure(best.account["sharpe"], "ratio")
+    tiles = [
+        Tile("Best by Sharpe ratio", sharpe, best.name),
+        Tile("its return", format_figure(best.account["total_return"], "percent")),
+        Tile("Runs", f"{len(runs):,}"),
+    ]
+    if luck.dsr is not None:
+        tiles.append(Tile("More than luck (DSR)", f"{luck.dsr:.0%}", f"after {len(runs):,} tries"))
+    return Page(
+        title=title,
+        lead=f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.",
+        verdict=f"Of {len(runs)} runs {best.name} has the highest Sharpe ratio. {luck.headline()}".strip(),
+        tiles=tiles,
+        notes=_notes(runs),
+        chart=_chart(runs, curves, title),
+        sections=[runs_section(runs), luck_section(luck)],
+    )
+
+
+def _notes(runs: Sequence[ComparedRun]) -> list[Note]:
+    notes = [
+        Note("chosen afterwards", "The best of several runs is chosen with hindsight: see luck or skill below.")
+    ]
+    stock = [run.name for run in runs if run.is_stock]
+    if stock:
+        named = f"{', '.join(stock)}: a" if len(stock) < len(runs) else "A"
+        text = f"{named} stock broker, no funding, no liquidation simulated."
+        notes.append(Note("no funding, no liquidation", text, "red"))
+    if len({(run.equity.index[0], run.equity.index[-1]) for run in runs}) > 1:
+        notes.append(
+            Note("other spans", "The runs are of different spans: their figures do not compare as they stand.")
+        )
+    return notes
+
+
+def _chart(runs: Sequence[ComparedRun], curves: pd.DataFrame, title: str) -> LinkedChart:
+    ranked = sorted(runs, key=lambda run: run.account["sharpe"] is None or -run.account["sharpe"])
+    drawn = [run for run in runs if run in ranked[:MOST_CURVES]]
+    lines = [
+        Curve(run.name, np.asarray(curves[run.name].to_numpy(), dtype=np.float64), colour)
+        for run, colour in zip(drawn, _COLOURS, strict=False)
+    ]
+    falls = [
+        Curve(
+            line.name, np.asarray(drawdowns(curves[line.name].fillna(1.0), 1.0).to_numpy()), line.colour, width=1.0
+        )
+        for line in lines
+    ]
+    top = "Equity over its begin" if len(drawn) == len(runs) else f"Equity over its begin, the best {MOST_CURVES}"
+    panels = (
+        Panel("equity", top, "ratio", 300, tuple(lines), is_log=wants_log([line.points for line in lines])),
+        Panel("drawdown", "Drawdown", "percent", 120, tuple(falls)),
+    )
+    return LinkedChart(pd.DatetimeIndex(curves.index), panels, f"{title}, interactive chart: equity, drawdown")
+
+
+def runs_section(runs: Sequence[ComparedRun]) -> str:
+    """A row a run, a column a figure; parameters first, where they differ."""
+    known = [column for column in COLUMNS if any(column[0] in run.account for run in runs)]
+    varied = [
+        name
+        for name in dict.fromkeys(name for run in runs for name in run.parameters)
+        if len({str(run.parameters.get(name)) for run in runs}) > 1
+    ]
+    named = {run.name: ", ".join(f"{name}={run.parameters.get(name)}" for name in varied) for run in runs}
+    is_told = varied and any(named[run.name] != run.name for run in runs)
+    heads = [*(["Differs in"] if is_told else []), *(name for _, name, _ in known)]
+    rows = [
+        row(
+            run.name,
+            [
+                *([cell(named[run.name], "text")] if is_told else []),
+                *(
+                    cell(run.account.get(key), kind) if key in run.account else "<td></td>"
+                    for key, _, kind in known
+                ),
+            ],
+        )
+        for run in runs
+    ]
+    head = '<th scope="col" class="text">Run</th>' + "".join(f'<th scope="col">{name}</th>' for name in heads)
+    body = "\n".join(rows)
+    return "<h2>Figures</h2>\n" + wide("runs", f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody>", "sortable")
