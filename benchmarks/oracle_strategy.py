@@ -1,0 +1,216 @@
+"""LSTMFutures beside the same strategy on the best possible forecast, on synthetic markets of known predictability.
+
+``python -m benchmarks.oracle_strategy [--sets 3] [--bars 200000] [--models FOLDER] [--out FILE]``
+
+For each data set a model is trained on one market (or taken from FOLDER), and three accounts trade another, by one
+entry rule and after 10 bps a round trip: on the model, on the oracle, and on the model with the news shuffled over
+all bars, so that they say nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lstm_backtrader.candles import Bars
+from lstm_backtrader.datafeeds.frames import CandleFeed
+from lstm_backtrader.datafeeds.synthetic import SyntheticMarket, synthetic_market
+from lstm_backtrader.demo import CONFIG, THRESHOLD, TRAIN_BARS
+from lstm_backtrader.forecast.inference import load_model
+from lstm_backtrader.forecast.protocol import Forecaster, ForecastPoint
+from lstm_backtrader.forecast.training import train
+from lstm_backtrader.futures.broker import FuturesBroker
+from lstm_backtrader.reporting.bootstrap import block_length, stationary_rows
+from lstm_backtrader.reporting.metrics import daily_returns
+from lstm_backtrader.reporting.recorder import RunRecorder, run_record
+from lstm_backtrader.strategies.lstm_futures import LSTMFutures
+
+FEE = 0.0005  # a side
+COST_MULTIPLE = 2.0  # of the round trip, which the expected move has to be worth
+WANTED = 0.8  # of the oracle's Sharpe ratio
+DRAWS = 2_000
+YEAR = 365.0  # days
+_HEAD = f"set  {'LSTM':26}  {'oracle, trades':26}  ratio  diff/SE  shuffled news: gross, net, trades"
+
+Floats = NDArray[np.float64]
+
+
+class Oracle:
+    """The best forecast of a synthetic market, to be traded like a model of it."""
+
+    name = "oracle"
+
+    def __init__(self, market: SyntheticMarket, warmup: int) -> None:
+        self.warmup = warmup
+        self.horizon = market.horizon
+        self.timeframe = pd.Timedelta(hours=1)
+        self._said = market.oracle
+
+    def predict(self, candles: pd.DataFrame) -> pd.DataFrame:
+        said = self._said.loc[candles.index].to_numpy(np.float64)
+        chance = [NormalDist().cdf(value) for value in said.tolist()]
+        return pd.DataFrame({"forecast": said, "prob_up": chance, "spread": 0.0}, index=candles.index)
+
+    def stream(self) -> Oracle:
+        return self
+
+    def update(self, tail: Callable[[int], Bars]) -> ForecastPoint:
+        said = float(self._said.loc[pd.Timestamp(int(tail(1).open_time[-1]), tz="UTC")])
+        return ForecastPoint(said, NormalDist().cdf(said), 0.0)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a run earned. `sharpe`: a year, of daily returns after costs; `gross` before fees."""
+
+    sharpe: float
+    low: float  # of the 95 % interval of `sharpe`
+    high: float
+    gross: float
+    gross_low: float
+    gross_high: float
+    trades: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One data set. `difference_error`: standard error of the paired difference of the two Sharpe ratios."""
+
+    seed: int
+    model: Account
+    oracle: Account
+    shuffled: Account
+    difference_error: float
+
+    @property
+    def is_met(self) -> bool:
+        """Whether every bound holds."""
+        best, mine, noise = self.oracle.sharpe, self.model.sharpe, self.shuffled
+        is_near = WANTED * best <= mine <= best + 2.0 * self.difference_error
+        return mine > 0.0 and is_near and noise.gross_low <= 0.0 <= noise.gross_high
+
+
+def compare(seed: int, bars: int, models: Path | None) -> Comparison:
+    """Train or load the model of `seed`, and trade another market of `bars` bars by it."""
+    model = _model(seed, models)
+    market = synthetic_market(bars, seed=2 * seed + 1, start="2060-01-01")
+    returns = {
+        "model": _trade(model, market.candles),
+        "oracle": _trade(Oracle(market, model.warmup), market.candles),
+        "shuffled": _trade(model, _without_news(market.candles, seed)),
+    }
+    rng = np.random.default_rng(seed)
+    pair = [returns["model"][0], returns["oracle"][0]]
+    differences = np.concatenate(
+        [_sharpes(pair[0][rows]) - _sharpes(pair[1][rows]) for rows in _drawn_rows(pair[1], rng)]
+    )
+    accounts = {name: _account(*each, rng) for name, each in returns.items()}
+    return Comparison(seed=seed, difference_error=float(differences.std(ddof=1)), **accounts)
+
+
+def _model(seed: int, models: Path | None) -> Forecaster:
+    folder = None if models is None else models / str(seed)
+    if folder is not None and folder.exists():
+        return load_model(folder)
+    model = train(synthetic_market(TRAIN_BARS, seed=2 * seed, start="1980-01-01").candles, CONFIG)
+    if folder is not None:
+        model.save(folder)
+    return model
+
+
+def _without_news(candles: pd.DataFrame, seed: int) -> pd.DataFrame:
+    news = np.random.default_rng(seed).permutation(candles["news"].to_numpy())
+    return candles.assign(news=news)
+
+
+def _trade(model: object, candles: pd.DataFrame) -> tuple[Floats, Floats, int]:
+    """Daily returns after costs and before fees (days,), and the number of trades."""
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(candles))
+    cerebro.setbroker(FuturesBroker(leverage=1, cash=1e6, taker_fee=FEE, maker_fee=FEE))
+    cerebro.addstrategy(LSTMFutures, model=model, threshold=THRESHOLD, cost_multiple=COST_MULTIPLE)
+    cerebro.addanalyzer(RunRecorder)
+    record = run_record(cerebro.run())
+    equity: pd.Series[Any] = record.equity["equity"]
+    net = daily_returns(equity)
+    paid = record.equity["fees"].resample("1D").last().ffill().diff().fillna(0.0)
+    before = equity.resample("1D").last().ffill().shift(1)
+    gross = net + (paid / before).reindex(net.index).fillna(0.0)
+    return net.to_numpy(np.float64), gross.to_numpy(np.float64), len(record.trades)
+
+
+def _account(net: Floats, gross: Floats, trades: int, rng: np.random.Generator) -> Account:
+    low, high = _interval(net, rng)
+    gross_low, gross_high = _interval(gross, rng)
+    sharpe, before = (float(_sharpes(returns[None])[0]) for returns in (net, gross))
+    return Account(sharpe, low, high, before, gross_low, gross_high, trades)
+
+
+def _interval(returns: Floats, rng: np.random.Generator) -> tuple[float, float]:
+    """In which 95 % of the Sharpe ratios of series drawn from this one lie."""
+    drawn = np.concatenate([_sharpes(returns[rows]) for rows in _drawn_rows(returns, rng)])
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _drawn_rows(returns: Floats, rng: np.random.Generator) -> Any:
+    return stationary_rows(len(returns), block_length(returns), DRAWS, rng)
+
+
+def _sharpes(returns: Floats) -> Floats:
+    """A year, of each row of (draws, days); 0 where nothing moves."""
+    deviation = returns.std(axis=1, ddof=1)
+    sharpe = returns.mean(axis=1) / np.where(deviation > 0.0, deviation, np.inf) * math.sqrt(YEAR)
+    return np.asarray(sharpe, dtype=np.float64)
+
+
+def line(found: Comparison) -> str:
+    """One line of the table."""
+    model, oracle, noise = found.model, found.oracle, found.shuffled
+    cells = [
+        f"{found.seed:>3}",
+        *(f"{each.sharpe:5.2f} [{each.low:5.2f}, {each.high:5.2f}] {each.trades:>6}" for each in (model, oracle)),
+        f"{model.sharpe / oracle.sharpe:5.2f}",
+        f"{(model.sharpe - oracle.sharpe) / found.difference_error:+7.2f}",
+        f"{noise.gross:5.2f} [{noise.gross_low:5.2f}, {noise.gross_high:5.2f}]",
+        f"{noise.sharpe:6.2f} {noise.trades:>6}",
+        "ok" if found.is_met else "MISSED",
+    ]
+    return "  ".join(cells)
+
+
+def main() -> int:
+    """Measure, print and write; 1 where a bound is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.oracle_strategy", description=__doc__)
+    parser.add_argument("--sets", type=int, default=3, help="data sets, each with a model of its own")
+    parser.add_argument("--bars", type=int, default=200_000, help="hours to trade")
+    parser.add_argument("--models", type=Path, metavar="FOLDER", help="where the models are kept")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the figures as JSON")
+    given = parser.parse_args()
+    logging.disable(logging.WARNING)
+    print("Sharpe ratios of daily returns at 365 days a year, after 10 bps a round trip; 95 % intervals.")
+    print(_HEAD)
+    found = []
+    for seed in range(given.sets):
+        found.append(compare(seed, given.bars, given.models))
+        print(line(found[-1]), flush=True)
+    if given.out is not None:
+        given.out.write_text(json.dumps([asdict(each) for each in found], indent=2) + "\n", encoding="utf-8")
+    return 0 if all(each.is_met for each in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
