@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.oracle_strategy [--sets 3] [--bars 200000] [--models FOLDER] [--out FILE]``
 
-For each data set a model is trained on one market (or taken from FOLDER), and three accounts trade another, by one
-entry rule and after 10 bps a round trip: on the model, on the oracle, and on the model with the news shuffled over
-all bars, so that they say nothing.
+For each data set a model is trained on one market (or taken from FOLDER), and three accounts trade another, by the
+same rules and after 10 bps a round trip: on the model, on the oracle, and on the model with the news shuffled over
+all bars, three times, so that they say nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -34,14 +34,22 @@ from lstm_backtrader.forecast.protocol import Forecaster, ForecastPoint
 from lstm_backtrader.forecast.training import train
 from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.reporting.bootstrap import block_length, stationary_rows
-from lstm_backtrader.reporting.metrics import daily_returns
 from lstm_backtrader.reporting.recorder import RunRecorder, run_record
 from lstm_backtrader.strategies.lstm_futures import LSTMFutures
+from lstm_backtrader.strategies.sizing import FixedNotional
 
 FEE = 0.0005  # a side
-COST_MULTIPLE = 2.0  # of the round trip, which the expected move has to be worth
+NOTIONAL = 1e5  # of every position: what compounds for twenty years leaves no digit for the fees
+RULES: dict[str, Any] = {  # enter on a large forecast that is worth twice its costs, and hold it for its horizon
+    "threshold": THRESHOLD,
+    "cost_multiple": 2.0,
+    "time_limit_bars": CONFIG.horizon,
+    "leave_on": "flip",
+    "reenter": True,
+}
 WANTED = 0.8  # of the oracle's Sharpe ratio
 DRAWS = 2_000
+SHUFFLES = 3  # of the news
 YEAR = 365.0  # days
 _HEAD = f"set  {'LSTM':26}  {'oracle, trades':26}  ratio  diff/SE  shuffled news: gross, net, trades"
 
@@ -74,7 +82,7 @@ class Oracle:
 
 @dataclass(frozen=True)
 class Account:
-    """What a run earned. `sharpe`: a year, of daily returns after costs; `gross` before fees."""
+    """What a run earned. `sharpe`: a year, of daily profits after costs; `gross` before fees."""
 
     sharpe: float
     low: float  # of the 95 % interval of `sharpe`
@@ -110,7 +118,7 @@ def compare(seed: int, bars: int, models: Path | None) -> Comparison:
     returns = {
         "model": _trade(model, market.candles),
         "oracle": _trade(Oracle(market, model.warmup), market.candles),
-        "shuffled": _trade(model, _without_news(market.candles, seed)),
+        "shuffled": _side_by_side([_trade(model, each) for each in _without_news(market.candles, seed)]),
     }
     rng = np.random.default_rng(seed)
     pair = [returns["model"][0], returns["oracle"][0]]
@@ -131,25 +139,29 @@ def _model(seed: int, models: Path | None) -> Forecaster:
     return model
 
 
-def _without_news(candles: pd.DataFrame, seed: int) -> pd.DataFrame:
-    news = np.random.default_rng(seed).permutation(candles["news"].to_numpy())
-    return candles.assign(news=news)
+def _without_news(candles: pd.DataFrame, seed: int) -> list[pd.DataFrame]:
+    """The candles with their news at other bars, drawn several times: of one draw luck may make anything."""
+    rng = np.random.default_rng(seed)
+    return [candles.assign(news=rng.permutation(candles["news"].to_numpy())) for _ in range(SHUFFLES)]
+
+
+def _side_by_side(runs: Sequence[tuple[Floats, Floats, int]]) -> tuple[Floats, Floats, int]:
+    """The mean profits of several accounts, and the trades of all of them."""
+    net, gross, trades = zip(*runs, strict=True)
+    return np.mean(net, axis=0), np.mean(gross, axis=0), sum(trades)
 
 
 def _trade(model: object, candles: pd.DataFrame) -> tuple[Floats, Floats, int]:
-    """Daily returns after costs and before fees (days,), and the number of trades."""
+    """Daily profit over the notional, after costs and before fees (days,), and the number of trades."""
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(CandleFeed(candles))
-    cerebro.setbroker(FuturesBroker(leverage=1, cash=1e6, taker_fee=FEE, maker_fee=FEE))
-    cerebro.addstrategy(LSTMFutures, model=model, threshold=THRESHOLD, cost_multiple=COST_MULTIPLE)
+    cerebro.setbroker(FuturesBroker(leverage=1, cash=10 * NOTIONAL, taker_fee=FEE, maker_fee=FEE))
+    cerebro.addstrategy(LSTMFutures, model=model, sizing=FixedNotional(NOTIONAL), **RULES)
     cerebro.addanalyzer(RunRecorder)
     record = run_record(cerebro.run())
-    equity: pd.Series[Any] = record.equity["equity"]
-    net = daily_returns(equity)
-    paid = record.equity["fees"].resample("1D").last().ffill().diff().fillna(0.0)
-    before = equity.resample("1D").last().ffill().shift(1)
-    gross = net + (paid / before).reindex(net.index).fillna(0.0)
-    return net.to_numpy(np.float64), gross.to_numpy(np.float64), len(record.trades)
+    at_close = record.equity[["equity", "fees"]].resample("1D").last().ffill()
+    profit, fees = (at_close.diff().iloc[1:] / NOTIONAL).to_numpy(np.float64).T
+    return profit, profit + fees, len(record.trades)
 
 
 def _account(net: Floats, gross: Floats, trades: int, rng: np.random.Generator) -> Account:
@@ -201,7 +213,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="the figures as JSON")
     given = parser.parse_args()
     logging.disable(logging.WARNING)
-    print("Sharpe ratios of daily returns at 365 days a year, after 10 bps a round trip; 95 % intervals.")
+    print("Sharpe ratios of daily profits at 365 days a year, after 10 bps a round trip; 95 % intervals.")
     print(_HEAD)
     found = []
     for seed in range(given.sets):

@@ -632,6 +632,14 @@ def audit(
     show("clean")
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def btrun(context: typer.Context) -> None:
+    """Backtrader's btrun, with classes by name: --strategy lstm_backtrader.strategies:LSTMFutures:model='...'."""
+    from lstm_backtrader.btrun import run_btrun
+
+    run_btrun(context.args)
+
+
 def main() -> None:
     """Run `lbt`; a user's mistake is one line and exit code 1."""
     from lstm_backtrader.errors import LbtError

@@ -17,7 +17,12 @@ _indicator: Any = LSTMSignal  # Backtrader's metaclass takes the parameters, whi
 PARAMETERS = (
     p.anything("model", None, "a path or a forecaster", "the directory of a model, or any object that forecasts"),
     p.number(
-        "threshold", None, 0, math.inf, "units of the forecast", "|forecast| to act on; None: the model's own"
+        "threshold",
+        None,
+        0,
+        math.inf,
+        "units of the forecast",
+        "size of the forecast to act on; None: the model's own",
     ),
     p.number(
         "leave_threshold",

@@ -17,6 +17,7 @@ from lstm_backtrader.errors import ConfigError
 
 PRICE = "a fraction of the price: 0.02 is 2 %"
 MARGIN = "a fraction of the margin: 0.2 is 20 %"
+EQUITY = "a fraction of equity: 0.02 is 2 %"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ def number(
 ) -> Parameter:
     """A number from `low` to `high`; `ends` says which of them is allowed, as mathematicians write it."""
     shown = f"in {ends[0]}{low:g}, {high:g}{ends[1]}"
-    if high == math.inf:
+    if -low == high == math.inf:
+        shown = "any number"
+    elif high == math.inf:
         shown = f"{low:g} or more" if ends[0] == "[" else f"above {low:g}"
 
     def allows(value: Any) -> bool:
@@ -70,7 +73,7 @@ def switch(name: str, meaning: str) -> Parameter:
 
 def choice(name: str, options: Sequence[str], meaning: str) -> Parameter:
     """One of several words, of which the first is the default."""
-    shown = " or ".join(map(repr, options))
+    shown = f"{', '.join(map(repr, options[:-1]))} or {options[-1]!r}"
     return Parameter(name, options[0], "", shown, meaning, lambda value: value in options)
 
 
@@ -82,7 +85,7 @@ def numbers_from_zero(name: str, most: int, unit: str, meaning: str) -> Paramete
             isinstance(each, int) and each in range(most + 1) for each in value
         )
 
-    return Parameter(name, (), unit, f"whole numbers from 0 to {most}, as (8, 9)", meaning, allows)
+    return Parameter(name, (), unit, f"whole numbers from 0 to {most}, as (5, 6)", meaning, allows)
 
 
 def anything(name: str, default: object, range_: str, meaning: str, unit: str = "") -> Parameter:
@@ -107,6 +110,15 @@ def rule(name: str, method: str, meaning: str) -> Parameter:
     return Parameter(
         name, None, "", f"an object with `{method}`", meaning, lambda value: callable(getattr(value, method, None))
     )
+
+
+def table(parameters: Sequence[Parameter]) -> str:
+    """The parameters as a table in Markdown, in their order."""
+    rows = ["| parameter | default | range | unit | what it is |", "|---|---|---|---|---|"]
+    for each in parameters:
+        cells = (f"`{each.name}`", f"`{each.default!r}`", each.range, each.unit.partition(":")[0], each.meaning)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 class StrategyWithParameters(MetaStrategy):

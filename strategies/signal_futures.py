@@ -15,9 +15,10 @@ from lstm_backtrader.strategies import parameters as p
 from lstm_backtrader.strategies.desk import Desk, Halt
 from lstm_backtrader.strategies.entries import Cooldown, MaxFunding, Sessions
 from lstm_backtrader.strategies.exits import BreakEven, StopLoss, TakeProfit, TrailingStop
+from lstm_backtrader.strategies.guards import DailyLossLimit, MaxDrawdown
 from lstm_backtrader.strategies.line_exits import AtrStop
-from lstm_backtrader.strategies.rules import Entry, Exit, OnLines
-from lstm_backtrader.strategies.sizing import FractionOfEquity
+from lstm_backtrader.strategies.rules import Entry, Exit, Guard, OnLines, Sizing
+from lstm_backtrader.strategies.sizing import FractionOfEquity, RiskPerTrade, VolatilityTarget
 from lstm_backtrader.strategies.timed_exits import BeforeFunding, TimeLimit
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,24 @@ PARAMETERS = (
         "that a new position may pay at a stamp; None: any",
         "()",
     ),
+    p.number("risk_equity_pct", 0.0, 0, 1, p.EQUITY, "loss at the stop, to size by; 0: by `fraction`"),
+    p.number(
+        "volatility_target",
+        0.0,
+        0,
+        10,
+        "a standard deviation of equity in a year: 0.3 is 30 %",
+        "to size by; 0: by `fraction`",
+    ),
+    p.number(
+        "daily_loss_equity_pct",
+        0.0,
+        0,
+        1,
+        p.EQUITY,
+        "loss after which trading stops for the UTC day; 0: off",
+    ),
+    p.number("max_drawdown_equity_pct", 0.0, 0, 1, p.EQUITY, "drawdown after which trading stops for good; 0: off"),
     p.anything("trade_from", None, "a datetime or its text, UTC", "bars that open before it are only warm-up"),
     p.rules("entries", ("refusal",), "rules that a position has to get past, besides those above"),
     p.rules("exits", ("orders", "leaves"), "rules that end a position, besides those above"),
@@ -151,16 +170,37 @@ class SignalFutures(bt.Strategy, metaclass=p.StrategyWithParameters):
             found.append(BeforeFunding())
         return found
 
+    def own_guards(self) -> list[Guard]:
+        """The rules that the parameters ask for."""
+        found: list[Guard] = []
+        if self.p.daily_loss_equity_pct:
+            found.append(DailyLossLimit(self.p.daily_loss_equity_pct))
+        if self.p.max_drawdown_equity_pct:
+            found.append(MaxDrawdown(self.p.max_drawdown_equity_pct))
+        return found
+
+    def _rule_of_size(self) -> Sizing:
+        names = ("sizing", "risk_equity_pct", "volatility_target")
+        given = [name for name in names if getattr(self.p, name)]
+        if len(given) > 1:
+            raise ConfigError(f"{' and '.join(given)} both say how large a position is. Give one of them.")
+        if self.p.risk_equity_pct:
+            return RiskPerTrade(self.p.risk_equity_pct)
+        if self.p.volatility_target:
+            return VolatilityTarget(self.p.volatility_target)
+        sizing: Sizing = self.p.sizing or FractionOfEquity(self.p.fraction)
+        return sizing
+
     def start(self) -> None:
         self._check_leverage()
         self._trade_from = p.moment("trade_from", self.p.trade_from)
         self._side = 0  # the side last taken, held or closed by an exit since
         self.desk = Desk(
             self,
-            sizing=self.p.sizing or FractionOfEquity(self.p.fraction),
+            sizing=self._rule_of_size(),
             entries=self._rules["entries"],
             exits=self._rules["exits"],
-            guards=self.p.guards,
+            guards=[*self.own_guards(), *self.p.guards],
             forecast=self.forecast,
         )
 

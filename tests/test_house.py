@@ -63,7 +63,7 @@ FLOORS = {
         reporting.run_panels reporting.account_sections reporting.trade_sections reporting.forecast_sections
         reporting.compared reporting.comparison reporting.run_page reporting.run_story reporting.document
         reporting.report reporting.evaluation_page reporting.wave_chart reporting.guard_section""",
-    5: """data_command store_table report_tables train_files instruments
+    5: """btrun data_command store_table report_tables train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
         auditing.subjects auditing.command""",
@@ -83,7 +83,7 @@ ALLOWED = {
     "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
         futures.playing futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample
-        datafeeds.ccxt_live strategies. session instruments auditing. trading backtesting demo cli""",
+        datafeeds.ccxt_live strategies. session instruments auditing. trading backtesting demo cli btrun""",
     "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
     "talib": "forecast.talib_features",
     "quantstats": "reporting.tearsheet",

@@ -1,0 +1,66 @@
+"""Backtrader's `btrun` for what is installed: classes by the dotted name of their module, and a futures account.
+
+Backtrader's own takes the path of a file without its ending, ``--strategy path/to/trend:Trend``. This takes also
+``--strategy lstm_backtrader.strategies:LSTMFutures:model='models/btc'``, and hands everything on as it is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lstm_backtrader.errors import ConfigError
+
+_NAMED = ("strategy", "st", "signal", "sig", "observer", "ob", "analyzer", "an", "indicator", "ind", "hook")
+
+
+def run_btrun(arguments: Sequence[str]) -> None:
+    """Run Backtrader's `btrun` with its arguments.
+
+    Raises:
+        ConfigError: on Pythons that have no `imp`, which Backtrader's needs.
+    """
+    if sys.version_info >= (3, 12):
+        raise ConfigError(
+            f"Backtrader's btrun needs Python 3.11 or older, this is {sys.version_info[0]}.{sys.version_info[1]}. "
+            "Write the few lines of Cerebro that README.md shows."
+        )
+    from backtrader.btrun import btrun
+
+    btrun([_with_path(text, before) for text, before in zip(arguments, ["", *arguments], strict=False)])
+
+
+def futures_account(cerebro: Any, **options: Any) -> None:
+    """A hook that gives the run a `FuturesBroker`: ``--hook lstm_backtrader.btrun:futures_account:leverage=3``.
+
+    It takes the place of `--cash`, `--commission` and their like.
+    """
+    from lstm_backtrader.futures.broker import FuturesBroker
+
+    cerebro.setbroker(FuturesBroker(**options))
+
+
+def _with_path(text: str, before: str) -> str:
+    """An argument of `btrun` with the path of a module that is named by dots in place of its name."""
+    option, separator, value = text.partition("=") if text.startswith("-") else (before, "", text)
+    if option.lstrip("-") not in _NAMED or (text.startswith("-") and not separator):
+        return text
+    kind, plus, place = value.rpartition("+") if option.lstrip("-") in ("signal", "sig") else ("", "", value)
+    module, colon, rest = place.partition(":")
+    found = f"{kind}{plus}{_path_of(module)}{colon}{rest}"
+    return f"{option}={found}" if separator else found
+
+
+def _path_of(module: str) -> str:
+    """The file of an importable module without its ending; anything else as it is."""
+    is_name = bool(module) and all(part.isidentifier() for part in module.split("."))
+    if not is_name or Path(f"{module}.py").exists():
+        return module
+    try:
+        spec = find_spec(module)
+    except ModuleNotFoundError:
+        return module
+    return module if spec is None or spec.origin is None else str(Path(spec.origin).with_suffix(""))
