@@ -11,7 +11,29 @@ import numpy as np
 
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.reporting.recorder import RunRecord
+from lstm_backtrader.strategies import parameters as p
 from lstm_backtrader.strategies.signal_futures import SignalFutures
+
+SMA_CROSS = (
+    p.whole("fast", 24, 1, "bars", "length of the fast average"),
+    p.whole("slow", 168, 2, "bars", "length of the slow average, above `fast`"),
+)
+MOMENTUM = (p.whole("lookback", 168, 1, "bars", "back to the close that the last one is compared with"),)
+RANDOM_ENTRY = (
+    p.anything("holdings", (24, -24), "whole numbers other than 0", "how long each position is held", "bars"),
+    p.whole("flat_bars", 192, 0, "bars", "without a position, between them all"),
+    p.whole("seed", 0, 0, "", "of the draw"),
+)
+
+
+def _defaults(parameters: Sequence[p.Parameter]) -> tuple[tuple[str, object], ...]:
+    return tuple((each.name, each.default) for each in parameters)
+
+
+def _check(strategy: SignalFutures, parameters: Sequence[p.Parameter]) -> None:
+    """Before an indicator is made of them."""
+    for each in parameters:
+        each.check(getattr(strategy.p, each.name))
 
 
 class BuyAndHold(SignalFutures):
@@ -29,11 +51,16 @@ class BuyAndHold(SignalFutures):
 class SmaCross(SignalFutures):
     """Long while the fast simple average lies above the slow one, short while below; lengths in bars."""
 
-    params = (("fast", 24), ("slow", 168))
+    params = _defaults(SMA_CROSS)
+
+    @classmethod
+    def parameters(cls) -> Sequence[p.Parameter]:
+        return (*SMA_CROSS, *super().parameters())
 
     def __init__(self) -> None:
-        if not 0 < self.p.fast < self.p.slow:
-            raise ConfigError(f"fast={self.p.fast} must be at least 1 and below slow={self.p.slow}.")
+        _check(self, SMA_CROSS)
+        if not self.p.fast < self.p.slow:
+            raise ConfigError(f"fast={self.p.fast} must be below slow={self.p.slow}.")
         fast = bt.indicators.SimpleMovingAverage(self.data, period=self.p.fast)
         slow = bt.indicators.SimpleMovingAverage(self.data, period=self.p.slow)
         self.signal = bt.Cmp(fast, slow)
@@ -45,11 +72,14 @@ class Momentum(SignalFutures):
     Source: Moskowitz, Ooi and Pedersen, "Time series momentum", Journal of Financial Economics 2012.
     """
 
-    params = (("lookback", 168),)
+    params = _defaults(MOMENTUM)
+
+    @classmethod
+    def parameters(cls) -> Sequence[p.Parameter]:
+        return (*MOMENTUM, *super().parameters())
 
     def __init__(self) -> None:
-        if not (isinstance(self.p.lookback, int) and self.p.lookback >= 1):
-            raise ConfigError(f"lookback={self.p.lookback} must be a whole number of bars, 1 or more.")
+        _check(self, MOMENTUM)
         self.signal = bt.Cmp(self.data.close, self.data.close(-self.p.lookback))
 
 
@@ -62,18 +92,19 @@ class RandomEntry(SignalFutures):
     compare is the moment: what a strategy earns beyond the middle of many seeds is its timing.
     """
 
-    params = (("holdings", (24, -24)), ("flat_bars", 192), ("seed", 0))
+    params = _defaults(RANDOM_ENTRY)
+
+    @classmethod
+    def parameters(cls) -> Sequence[p.Parameter]:
+        return (*RANDOM_ENTRY, *super().parameters())
 
     def __init__(self) -> None:
+        _check(self, RANDOM_ENTRY)
         holdings = self.p.holdings
-        if not holdings or not all(isinstance(bars, int) and bars for bars in holdings):
+        if not isinstance(holdings, tuple | list) or not holdings or not all(map(_is_a_holding, holdings)):
             raise ConfigError(
                 f"holdings={holdings!r} must be whole numbers of bars other than 0, short negative: (24, -24)."
             )
-        for name in ("flat_bars", "seed"):
-            value = getattr(self.p, name)
-            if not (isinstance(value, int) and value >= 0):
-                raise ConfigError(f"{name}={value!r} must be a whole number, 0 or more.")
         self._sides = _sides(holdings, self.p.flat_bars, np.random.default_rng(self.p.seed))
 
     @staticmethod
@@ -102,7 +133,13 @@ class RandomEntry(SignalFutures):
         side, is_new = next(self._sides)
         if is_new:
             self._side = 0  # so that one that follows another of its side is a position of its own
-        return max(side, 0) if self.p.long_only else side
+        if self.p.long_only:
+            side = max(side, 0)
+        return min(side, 0) if self.p.short_only else side
+
+
+def _is_a_holding(bars: object) -> bool:
+    return isinstance(bars, int) and bars != 0
 
 
 def _sides(holdings: Sequence[int], flat_bars: int, generator: np.random.Generator) -> Iterator[tuple[int, bool]]:

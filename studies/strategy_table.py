@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from .strategy_page import MarketTable, Row, strategy_page
 
 Say = Callable[[str], None]
 
+_WARM_UP = 1_000  # bars; more than any model or strategy of the line-up reads
 EDITION = 1  # raised when the method or the line-up changes, so that older tables are not taken for new ones
 
 
@@ -124,6 +125,8 @@ def _trade_all(cell: Cell, settings: Settings, configs: Mapping[str, WalkForward
         folder = settings.work / cell.title.replace(" ", "-") / name.replace(" ", "-")
         models[name] = walk_forward(cell.candles, config, folder=folder)
     begin = pd.Timestamp(settings.begin)
+    first = max(0, int(cell.candles.index.searchsorted(begin)) - _WARM_UP)
+    cell = replace(cell, candles=cell.candles.iloc[first:])
     rows: list[Row] = []
     own: RunRecord | None = None
     horizon = next(iter(configs.values())).train.horizon

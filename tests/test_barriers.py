@@ -14,6 +14,7 @@ from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.barriers import Barriers, average_uniqueness, outcomes
 from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.reporting.recorder import run_record
+from lstm_backtrader.strategies import SignalFutures
 
 FREE = {"taker_fee": 0.0, "maker_fee": 0.0}
 
@@ -194,6 +195,43 @@ def test_the_account_gets_the_same_of_every_forced_entry(candles_of, side, seed,
     assert known.sum() == 80 - held - 1
     np.testing.assert_allclose(found.exit_price[known], price[known], rtol=1e-12)
     np.testing.assert_allclose(found.net_return[known], net[known], rtol=1e-9, atol=1e-12)
+
+
+class Always(SignalFutures):
+    """Wants one side at every bar."""
+
+    params = (("wanted", 1),)
+
+    def target(self):
+        return self.p.wanted
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_strategy_with_that_stop_target_and_time_limit_gets_the_same(candles_of, side):
+    candles, barriers = candles_of(60, 4), Barriers(6, 0.012, 0.02, taker_fee=0.0006, maker_fee=0.0001)
+    found, reasons = outcomes(Bars.of(candles), side, barriers), set()
+
+    for row in range(0, len(candles) - barriers.bars - 1, 2):
+        cerebro = bt.Cerebro(stdstats=False)
+        cerebro.adddata(CandleFeed(candles))
+        cerebro.setbroker(FuturesBroker(leverage=2, taker_fee=barriers.taker_fee, maker_fee=barriers.maker_fee))
+        cerebro.addstrategy(
+            Always,
+            wanted=side,
+            trade_from=candles.index[row].to_pydatetime(),
+            leave_on="never",
+            time_limit_bars=barriers.bars,
+            stop_price_pct=barriers.stop_price_pct,
+            take_profit_price_pct=barriers.take_profit_price_pct,
+        )
+        trade = run_record(lbt.run(cerebro)).trades.iloc[0]
+        reasons.add(trade["exit_reason"])
+
+        assert trade["exit_time"] == candles.index[found.exit_row[row]]
+        assert trade["exit_price"] == pytest.approx(found.exit_price[row])
+        assert trade["net_profit"] / (trade["size"] * trade["entry_price"]) == pytest.approx(found.net_return[row])
+
+    assert reasons == {"stop", "take_profit", "time_limit"}
 
 
 # ---- uniqueness

@@ -42,7 +42,7 @@ def test_momentum_is_long_above_the_close_of_its_lookback_and_short_below(candle
 
 @pytest.mark.parametrize("lookback", [0, -3, 2.5])
 def test_a_lookback_that_is_no_number_of_bars_is_refused(candles, lookback):
-    with pytest.raises(ConfigError, match=f"lookback={lookback} must be a whole number of bars, 1 or more"):
+    with pytest.raises(ConfigError, match=f"lookback={lookback} must be a whole number, 1 or more. It is bars"):
         record(candles, Momentum, lookback=lookback)
 
 
@@ -112,10 +112,11 @@ def test_two_random_positions_of_one_side_in_a_row_are_two_trades(candles):
     assert len(drawn.trades) == pytest.approx(len(candles) / 4, abs=1)
 
 
-def test_random_entries_may_be_long_only(candles):
-    drawn = record(candles, RandomEntry, holdings=(4, -4), flat_bars=2, long_only=True)
+@pytest.mark.parametrize(("only", "side"), [("long_only", 1), ("short_only", -1)])
+def test_random_entries_may_be_of_one_side(candles, only, side):
+    drawn = record(candles, RandomEntry, holdings=(4, -4), flat_bars=2, **{only: True})
 
-    assert set(drawn.trades["side"]) == {1}
+    assert set(drawn.trades["side"]) == {side}
 
 
 def test_a_run_without_trades_has_no_turnover_to_match(candles):
@@ -140,6 +141,7 @@ def test_a_position_of_no_bars_counts_as_one(candles):
         ({"holdings": ()}, r"holdings=\(\) must be whole numbers of bars other than 0"),
         ({"holdings": (5, 0)}, r"holdings=\(5, 0\) must be whole numbers"),
         ({"holdings": (2.5,)}, r"holdings=\(2.5,\) must be whole numbers"),
+        ({"holdings": 24}, "holdings=24 must be whole numbers"),
         ({"flat_bars": -1}, "flat_bars=-1 must be a whole number, 0 or more"),
         ({"seed": "x"}, "seed='x' must be a whole number, 0 or more"),
     ],
