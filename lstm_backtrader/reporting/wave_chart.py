@@ -89,12 +89,12 @@ def _figure(view: WaveView) -> str:
     label = f"Price with {len(view.pivots)} pivots over {len(bars)} bars"
     dates = "".join(f"<span>{show_time(int(bars.open_time[row]))}</span>" for row in (0, -1))
     return (
-        '<figure class="chart"><figcaption>The newest count'
+        '<figure class="chart"><figcaption>The newest count</figcaption><div class="keys">'
         '<span class="mark known">• when a pivot was known</span>'
         '<span class="mark long">1 to 5: the wave of an impulse up that ended there</span>'
         '<span class="mark short">1 to 5: of one down</span>'
         '<span class="mark wrong">┄ the best count is wrong</span>'
-        f'</figcaption><div class="pane wave"><svg role="img" aria-label="{label}" preserveAspectRatio="none" '
+        f'</div><div class="pane wave"><svg role="img" aria-label="{label}" preserveAspectRatio="none" '
         f'viewBox="0 0 {SIDE:.0f} {SIDE:.0f}">{drawn}</svg><div class="on">{marks}</div>'
         f'<span style="top:0">{np.exp(top):,.6g}</span><span style="top:100%">{np.exp(bottom):,.6g}</span></div>'
         f'<div class="dates">{dates}</div></figure>'
@@ -117,6 +117,7 @@ def _style(at: tuple[float, float]) -> str:
 
 _STYLE = """
 .wave{height:340px}
+.keys{margin:0 0 12px -14px}
 .wave .on{position:absolute;inset:0 0 0 56px}
 .wave polygon.span{fill:var(--quiet);fill-opacity:.35;stroke:none}
 .wave polyline.swing{stroke:var(--one);stroke-width:1.4}
