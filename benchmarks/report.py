@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,26 +23,29 @@ ROOT = Path(__file__).resolve().parents[1]
 YEAR_OF_MINUTES = 525_600
 _UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
 _BARS_A_TRADE = 600
+_FEWEST = 17_520
 
 
 def seconds(plan: Plan) -> Outcome:
     """CPU seconds of the report of a year of minutes, with the import of QuantStats."""
-    found = _measured(plan.bars(YEAR_OF_MINUTES, at_least=20_000))
+    found = _measured(plan.bars(YEAR_OF_MINUTES, at_least=_FEWEST))
     return Outcome((found["seconds"],), check(found["bars"] == found["reported"], "all bars are reported"))
 
 
 def gigabytes(plan: Plan) -> Outcome:
     """The most memory the process took."""
-    found = _measured(plan.bars(YEAR_OF_MINUTES, at_least=20_000))
+    found = _measured(plan.bars(YEAR_OF_MINUTES, at_least=_FEWEST))
     return Outcome((found["peak"] / 1e9,), check(found["bars"] == found["reported"], "all bars are reported"))
 
 
 def megabytes(bars: int, plan: Plan) -> Outcome:
     """Of the page."""
-    found = _measured(plan.bars(bars, at_least=17_520), freq="min" if bars > YEAR_OF_MINUTES else "h")
+    freq = "min" if bars > YEAR_OF_MINUTES else "h"
+    found = _measured(plan.bars(bars, at_least=_FEWEST), freq)
     return Outcome((found["size"] / 1e6,), check(found["bars"] == found["reported"], "all bars are reported"))
 
 
+@cache
 def _measured(bars: int, freq: str = "min") -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.report", str(bars), freq],
