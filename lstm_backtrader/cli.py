@@ -540,6 +540,36 @@ def venues(
     show("In Python: lbt.find_contract('venue:symbol'); of any other market lbt.Contract.from_ccxt(market, tiers).")
 
 
+@app.command("download")
+def download_data(
+    venue: Annotated[str, typer.Option(help="binanceusdm, binancecoinm, bybit, bingx, bitget or bitmex.")],
+    symbol: Annotated[str, typer.Option(help="Perpetual, say BTC/USDT:USDT or BTC/USD:BTC.")],
+    timeframe: Annotated[str, typer.Option(help="Length of a bar, say 1h.")],
+    since: Annotated[datetime, typer.Option(formats=o.DAY, help="First day, UTC.")],
+    until: Annotated[
+        datetime | None, typer.Option(formats=o.DAY, help="Last day, UTC, whole; default now.")
+    ] = None,
+    with_: Annotated[str, typer.Option("--with", help="Also mark, funding, open-interest, between commas.")] = "",
+    store: o.StoreDir = None,
+    via: Annotated[
+        str | None, typer.Option(help="Address of a loopback venue that answers instead, for dry runs.")
+    ] = None,
+) -> None:
+    """Fetch candles, mark prices and funding of a perpetual; only what the store has not got yet."""
+    from lstm_backtrader.datafeeds.store import Store
+    from lstm_backtrader.download_command import DownloadRequest, run_download
+
+    request = DownloadRequest(venue, symbol, timeframe, since, until, with_, via)
+    place = Store(store)
+    lines: list[str] = []
+    try:
+        with progress_bars("bars") as advance:
+            lines.extend(run_download(request, place, advance))
+    finally:  # what has been fetched is told, whatever stopped the rest
+        show(*lines)
+    show(f"store: {place.root}")
+
+
 @app.command("data")
 def list_data(
     store: o.StoreDir = None,

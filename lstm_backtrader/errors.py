@@ -8,6 +8,7 @@
     │   └── TimeframeError     the bars are longer or shorter than those the model was trained on
     ├── ConfigError        an option or parameter is outside its range
     │   └── LeverageError      leverage, margin or stop that the contract does not allow
+    ├── VenueError         a venue gives no answer, or refuses the question
     ├── LookAheadError     the audit found something that knows the future
     └── ReportError        the returns cannot be turned into a report
 """
@@ -37,6 +38,10 @@ class ConfigError(LbtError, ValueError):
 
 class LeverageError(ConfigError):
     """A leverage, margin or stop that the contract does not allow."""
+
+
+class VenueError(LbtError, RuntimeError):
+    """A venue gives no answer, or refuses the question."""
 
 
 class LookAheadError(LbtError, AssertionError):

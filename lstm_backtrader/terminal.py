@@ -19,19 +19,37 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars(unit: str = "") -> Iterator[Callable[[str, float, float], None]]:
     """Bars on stderr: `advance(label, done, total)` moves the bar of that label; thread-safe.
 
-    Nothing is drawn before the first call, so that a mistake found by then prints its one line alone.
+    `unit`: what is counted; with it the time left is shown, too. Nothing is drawn before the first call, so that a
+    mistake found by then prints its one line alone.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
+    columns: tuple[ProgressColumn, ...]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    if unit:
+        count = TextColumn("{task.completed:,.0f} of {task.total:,.0f} " + unit)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            count,
+            TimeRemainingColumn(elapsed_when_finished=True),
+        )
     progress = Progress(*columns, console=Console(stderr=True))
     tasks: dict[str, Any] = {}
 
-    def advance(label: str, done: int, total: int) -> None:
+    def advance(label: str, done: float, total: float) -> None:
         if label not in tasks:
             tasks[label] = progress.add_task(label, total=total)
         progress.start()

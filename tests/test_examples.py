@@ -86,3 +86,16 @@ def test_the_stop_at_the_invalidation_loses_what_it_says_on_a_market_without_wav
     equity = float(run_example("elliott_stop.py", folder=tmp_path))
     assert 7_000 < equity < 10_500
     assert "Elliott waves of SYNTHETIC" in (tmp_path / "report.html").read_text()
+
+
+def test_the_loopback_venue_says_what_to_type_and_that_works(tmp_path):
+    code = [sys.executable, str(EXAMPLES / "loopback_venue.py")]
+    with subprocess.Popen(code, stdout=subprocess.PIPE, text=True) as venue:
+        lines = [venue.stdout.readline().split() for _ in range(6)]
+        typed = next(line for line in lines if "bitmex" in line)
+        typed[typed.index("dry-run")] = str(tmp_path)
+        command = [sys.executable, "-m", "lstm_backtrader.cli", *typed[1:], "--until", "2020-01-10"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        venue.kill()
+    assert result.returncode == 0, result.stderr
+    assert "bitmex:BTC/USD:BTC:1h: 240 new rows" in result.stdout

@@ -26,8 +26,12 @@ FLOORS = {
     0: """errors candles candle_files table_files event_files events
         own_module joining whole_files futures.rules datafeeds.spans
         datafeeds.series datafeeds.store_manifest datafeeds.store datafeeds.stored datafeeds.store_check
-        datafeeds.store_files""",
-    1: """forecast.protocol forecast.features forecast.labels forecast.context forecast.quality
+        datafeeds.store_files datafeeds.ccxt_habits""",
+    1: """datafeeds.loopback.market datafeeds.loopback.faults datafeeds.loopback.shelf datafeeds.loopback.binance
+        datafeeds.loopback.bybit datafeeds.loopback.bingx datafeeds.loopback.bitget datafeeds.loopback.bitmex
+        datafeeds.loopback.server datafeeds.loopback.adapter datafeeds.ccxt_errors datafeeds.ccxt_bitmex
+        datafeeds.ccxt_client datafeeds.ccxt_history datafeeds.downloading
+        forecast.protocol forecast.features forecast.labels forecast.context forecast.quality
         forecast.dataset forecast.findings forecast.audit forecast.audit_subjects forecast.manifest
         forecast.barriers forecast.description forecast.step forecast.cache forecast.function_code forecast.history
         forecast.train_config forecast.material forecast.schedule forecast.folds forecast.named forecast.registry
@@ -52,7 +56,7 @@ FLOORS = {
         futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
         futures.matching futures.coverage futures.finer futures.playing futures.broker
         reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
-        datafeeds.replaying datafeeds.store_feed datafeeds.resample datafeeds.ccxt_history datafeeds.ccxt_live""",
+        datafeeds.replaying datafeeds.store_feed datafeeds.resample datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
         strategies.parameters strategies.entries strategies.confluence strategies.line_exits strategies.timed_exits
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
@@ -63,13 +67,22 @@ FLOORS = {
         reporting.run_panels reporting.account_sections reporting.trade_sections reporting.forecast_sections
         reporting.compared reporting.comparison reporting.run_page reporting.run_story reporting.document
         reporting.report reporting.evaluation_page reporting.wave_chart reporting.guard_section""",
-    5: """btrun data_command store_table report_tables train_files instruments
+    5: """download_command btrun data_command store_table report_tables train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
         auditing.subjects auditing.command""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
-SUBPACKAGES = ("forecast", "futures", "indicators", "reporting", "auditing", "strategies", "datafeeds")
+SUBPACKAGES = (
+    "forecast",
+    "futures",
+    "indicators",
+    "reporting",
+    "auditing",
+    "strategies",
+    "datafeeds",
+    "datafeeds.loopback",
+)
 LISTS_OF_NAMES = {PACKAGE, *(f"{PACKAGE}.{name}" for name in SUBPACKAGES)}
 
 # A library -> the modules that may import it; "." at the end stands for a whole sub-package.
@@ -84,7 +97,8 @@ ALLOWED = {
         futures.playing futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample
         datafeeds.ccxt_live strategies. session instruments auditing. trading backtesting demo cli btrun""",
-    "ccxt": "datafeeds.ccxt_history datafeeds.ccxt_live",
+    "ccxt": "datafeeds.ccxt_client datafeeds.ccxt_errors datafeeds.ccxt_bitmex datafeeds.ccxt_live",
+    "requests": "datafeeds.ccxt_client datafeeds.loopback.adapter",
     "talib": "forecast.talib_features",
     "quantstats": "reporting.tearsheet",
     "matplotlib": "reporting.tearsheet",

@@ -1,0 +1,1 @@
+"""A venue on this machine: speaks the REST of five exchanges, with their habits and their bad days."""
