@@ -168,6 +168,14 @@ def test_an_unknown_line_is_refused_with_those_there_are():
         FeatureSpec("elliott_wave", {"line": "wav_3"})
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("eliott", "elliott"), ("elliot", "elliott"), ("defualt", "default")])
+def test_a_mistyped_list_of_features_is_answered_with_what_was_meant(typed, meant):
+    with pytest.raises(
+        ConfigError, match=f"unknown feature '{typed}'. Did you mean {meant}[?] It stands for a list"
+    ):
+        parse_features([typed])
+
+
 def test_a_reading_without_any_bar_says_nothing():
     empty = Bars(np.empty(0, dtype=np.int64), {name: np.empty(0) for name in ("high", "low", "close")})
     assert set(wave_readings(empty, RULES)) == set(Reading._fields)

@@ -6,6 +6,7 @@ A feature of your own is a function under `feature`; `FeatureSpec` names one wit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,11 @@ def parse_features(texts: Sequence[str], events: Sequence[str] = ()) -> tuple[Fe
     lists = {DEFAULT: default_features, ELLIOTT: elliott_features}
     specs: list[FeatureSpec] = []
     for text in (part.strip() for each in texts for part in each.split(",")):
+        meant = get_close_matches(text, lists, n=1, cutoff=0.7)
+        if meant and text not in lists and text not in FEATURES:
+            raise ConfigError(
+                f"unknown feature '{text}'. Did you mean {meant[0]}? It stands for a list of features."
+            )
         specs += lists[text]() if text in lists else (FeatureSpec.parse(text),)
     specs += (FeatureSpec("event", {"column": column}) for column in events)
     twice = next((spec for number, spec in enumerate(specs) if spec in specs[:number]), None)
