@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstm_backtrader.datafeeds.ccxt_client import connect
     from lstm_backtrader.datafeeds.ccxt_history import fetch_closed
+    from lstm_backtrader.datafeeds.ccxt_live import CCXTLive
     from lstm_backtrader.datafeeds.downloading import download
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.grouping import resample_candles
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lstm_backtrader.datafeeds.synthetic import synthetic_market
 
 _HOME = {
+    "CCXTLive": "lstm_backtrader.datafeeds.ccxt_live",
     "CandleFeed": "lstm_backtrader.datafeeds.frames",
     "Faults": "lstm_backtrader.datafeeds.loopback.faults",
     "LoopbackVenue": "lstm_backtrader.datafeeds.loopback.server",
@@ -38,6 +40,7 @@ _HOME = {
 }
 
 __all__ = [
+    "CCXTLive",
     "CandleFeed",
     "Faults",
     "LoopbackVenue",

@@ -94,7 +94,7 @@ class CandleFeed(bt.feed.DataBase, metaclass=LinesFromColumns):
         self._is_preloaded = False
 
     def _lines_of(self, candles: pd.DataFrame) -> NDArray[np.float64]:
-        return _line_table(candles, self.getlinealiases(), late_s(self))
+        return line_table(candles, self.getlinealiases(), late_s(self))
 
     def preload(self) -> None:
         """Fill every line at once; bar by bar where a filter, a time zone or a date range has a say."""
@@ -167,7 +167,7 @@ def _blank_feed(base: Any, lines: tuple[str, ...]) -> object:
     return cls.__new__(cls)
 
 
-def _line_table(candles: pd.DataFrame, lines: tuple[str, ...], lateness_s: int) -> NDArray[np.float64]:
+def line_table(candles: pd.DataFrame, lines: tuple[str, ...], lateness_s: int) -> NDArray[np.float64]:
     """(T, lines) values in the order of `lines`, stamped late; NaN where the table has no such column."""
     columns = {_LINE_OF.get(name, name): candles[name] for name in candles.columns}
     table = np.full((len(candles), len(lines)), np.nan)

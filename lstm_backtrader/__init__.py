@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lstm_backtrader.auditing.subjects import audit
     from lstm_backtrader.bookkeeping import count_trial
     from lstm_backtrader.candle_files import read_candles
+    from lstm_backtrader.datafeeds.ccxt_live import CCXTLive
     from lstm_backtrader.datafeeds.frames import CandleFeed
     from lstm_backtrader.datafeeds.resample import replay, resample
     from lstm_backtrader.datafeeds.store_feed import StoreFeed
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "CCXTLive": "lstm_backtrader.datafeeds.ccxt_live",
     "CandleFeed": "lstm_backtrader.datafeeds.frames",
     "Contract": "lstm_backtrader.futures.contract",
     "ElliottWaves": "lstm_backtrader.indicators.elliott",
@@ -73,6 +75,7 @@ _HOME = {
 _SUBPACKAGES = ("datafeeds", "strategies")
 
 __all__ = [
+    "CCXTLive",
     "CandleFeed",
     "Contract",
     "ElliottWaves",

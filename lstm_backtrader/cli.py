@@ -570,6 +570,57 @@ def download_data(
     show(f"store: {place.root}")
 
 
+@app.command()
+def paper(
+    venue: Annotated[str, typer.Option(help="As ccxt names it, say bybit.", show_default=False)],
+    symbol: Annotated[str, typer.Option(help="As ccxt writes it, say BTC/USD:BTC.", show_default=False)],
+    model: Annotated[Path, typer.Option(help="Directory that `lbt train` wrote.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Directory of the account; the same again goes on with it.")],
+    timeframe: Annotated[str | None, typer.Option(help="Bars of the market; default the model's own.")] = None,
+    bars: Annotated[
+        int | None, typer.Option(min=1, help="End after so many new bars; default when stopped.")
+    ] = None,
+    contract: o.ContractName = None,
+    cash: o.Cash = None,
+    leverage: o.Leverage = 1.0,
+    margin_mode: o.MarginModeName = "isolated",
+    intrabar: o.IntrabarName = "pessimistic",
+    fraction: o.Fraction = 0.95,
+    stop_loss: o.StopLoss = 0.0,
+    take_profit: o.TakeProfit = 0.0,
+    trailing: o.Trailing = 0.0,
+    fee_bps: o.FeeBps = None,
+    threshold: o.Threshold = None,
+    feature_module: o.FeatureModule = None,
+    report: Annotated[Path | None, typer.Option(help="Directory for a report when the run ends.")] = None,
+    store: o.StoreDir = None,
+    via: Annotated[str | None, typer.Option(help="Address of a loopback venue, for a dry run.")] = None,
+) -> None:
+    """Trade a model on a paper account as bars close; no order is placed at a venue.
+
+    Ctrl-C stops it after the bar at hand, and the same command goes on where it stopped.
+    """
+    _check_out(out)
+    from lstm_backtrader.candles import format_timeframe
+    from lstm_backtrader.datafeeds.series import Series
+    from lstm_backtrader.datafeeds.store import Store
+    from lstm_backtrader.indicators.models import as_forecaster
+    from lstm_backtrader.paper_trading import LiveSource, PaperHooks
+    from lstm_backtrader.paper_trading import paper as trade
+
+    settings = _backtest_config(locals())
+    _import_own(feature_module)
+    length = format_timeframe(round(as_forecaster(model).timeframe.total_seconds()))
+    source = LiveSource(Series(venue, symbol, "candles", timeframe or length), Store(store), via)
+    hooks = PaperHooks(bar=lambda state: show(str(state)), status=lambda name: show(f"-- {name}"))
+    results = trade(source, model, out, settings, bars=bars, hooks=hooks)
+    if report is not None:
+        from lstm_backtrader.reporting.report import report as write_report
+
+        show(account_table(write_report(results, report), "paper account"))
+    show(f"stopped; the same command goes on. account: {out}")
+
+
 @app.command("data")
 def list_data(
     store: o.StoreDir = None,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lstm_backtrader.candles import (
     MARK_COLUMNS,
@@ -69,9 +70,7 @@ def join_funding(
             f"funding_rate {table['funding_rate'].iloc[i]} is not a fraction below 0.1. "
             f"0.0001 is 0.01 %; divide percent by 100, drop rows without a rate."
         )
-    minute = 60 * _NS  # venues stamp a settlement some milliseconds beside the minute
-    stamps = (stamps + minute // 2) // minute * minute
-    series = pd.Series(rates, index=stamps).sort_index()
+    series = pd.Series(rates, index=settled_at(stamps)).sort_index()
     same = series.index.duplicated()
     if same.any():
         rates_of = series.groupby(level=0).nunique()
@@ -91,6 +90,12 @@ def join_funding(
     outside = int((~inside).sum())
     beside = f", {outside} outside the candles" if outside else ""
     return candles.assign(funding_rate=column), f"{int(inside.sum())} funding stamps joined{beside}"
+
+
+def settled_at(stamps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) the whole minutes that settlements are due at, nanoseconds: venues stamp some milliseconds beside."""
+    minute = 60 * _NS
+    return (stamps + minute // 2) // minute * minute
 
 
 def _no_overlap(path: str | Path, theirs: pd.Index, ours: pd.Index) -> str:

@@ -54,16 +54,19 @@ class Trading:
 
     def follow(self, forecaster: Forecaster, intrabar: Intrabar | None = None) -> list[Any]:
         """Trade the signal of a forecaster."""
-        return self.run(
-            LSTMFutures,
-            intrabar=intrabar,
-            model=forecaster,
-            threshold=self.config.threshold,
-            allow_insample=self.config.allow_insample,
-            stop_price_pct=self.config.stop_loss,
-            take_profit_price_pct=self.config.take_profit,
-            trailing_price_pct=self.config.trailing,
-        )
+        return self.run(LSTMFutures, intrabar=intrabar, **following(self.config, forecaster))
+
+
+def following(config: BacktestConfig, forecaster: Forecaster) -> dict[str, Any]:
+    """Parameters of the strategy that trades a forecaster's signal by the config."""
+    return {
+        "model": forecaster,
+        "threshold": config.threshold,
+        "allow_insample": config.allow_insample,
+        "stop_price_pct": config.stop_loss,
+        "take_profit_price_pct": config.take_profit,
+        "trailing_price_pct": config.trailing,
+    }
 
 
 class _Ticker(bt.Analyzer):

@@ -56,7 +56,8 @@ FLOORS = {
         futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
         futures.matching futures.coverage futures.finer futures.playing futures.broker
         reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
-        datafeeds.replaying datafeeds.store_feed datafeeds.resample datafeeds.ccxt_live""",
+        datafeeds.replaying datafeeds.store_feed datafeeds.live_market datafeeds.journal
+        datafeeds.resample datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
         strategies.parameters strategies.entries strategies.confluence strategies.line_exits strategies.timed_exits
         strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
@@ -67,7 +68,8 @@ FLOORS = {
         reporting.run_panels reporting.account_sections reporting.trade_sections reporting.forecast_sections
         reporting.compared reporting.comparison reporting.run_page reporting.run_story reporting.document
         reporting.report reporting.evaluation_page reporting.wave_chart reporting.guard_section""",
-    5: """download_command btrun data_command store_table report_tables train_files instruments
+    5: """paper_account paper_trading
+        download_command btrun data_command store_table report_tables train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
         auditing.subjects auditing.command""",
@@ -92,11 +94,12 @@ ALLOWED = {
     "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
     "pydantic": """forecast.manifest forecast.schedule forecast.trials forecast.ledger config_file
-        futures.venue_files datafeeds.store_manifest""",
+        futures.venue_files datafeeds.store_manifest paper_account""",
     "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
         futures.playing futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample
-        datafeeds.ccxt_live strategies. session instruments auditing. trading backtesting demo cli btrun""",
+        datafeeds.ccxt_live strategies. session instruments auditing. trading backtesting paper_trading demo cli
+        btrun""",
     "ccxt": "datafeeds.ccxt_client datafeeds.ccxt_errors datafeeds.ccxt_bitmex datafeeds.ccxt_live",
     "requests": "datafeeds.ccxt_client datafeeds.loopback.adapter",
     "talib": "forecast.talib_features",

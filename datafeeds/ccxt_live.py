@@ -1,0 +1,201 @@
+"""`CCXTLive`: the closed bars of a venue as a Backtrader data that goes on where history ends."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import backtrader as bt
+import pandas as pd
+
+from lstm_backtrader.candles import MARK_COLUMNS
+from lstm_backtrader.errors import ConfigError, VenueError
+
+from .ccxt_client import connect
+from .ccxt_errors import Retry
+from .frames import line_table
+from .live_market import Clock, LiveMarket
+from .pace import backtrader_length
+from .series import Series
+from .spans import Moment, moment
+from .store import Store
+
+logger = logging.getLogger(__name__)
+
+_INSTANT_S = 1e-3
+_GLANCE_S = 0.05  # slept where another data has bars, so that nobody spins
+_LONGEST_PAUSE_S = 60.0  # between two attempts to reach a venue that is gone
+
+
+class BarSource(Protocol):
+    """Where a live feed has its bars from; see `LiveMarket`."""
+
+    series: Series
+
+    @property
+    def is_behind(self) -> bool: ...
+    def wait_s(self) -> float: ...
+    def poll(self) -> pd.DataFrame: ...
+    def close(self) -> None: ...
+
+
+class _SourceFromNames(bt.feed.MetaAbstractDataBase):
+    """Turns venue, symbol and timeframe into the one thing a feed keeps, and Backtrader's own parameters."""
+
+    def doprenew(
+        cls,  # noqa: N805 - a metaclass
+        venue: str = "",
+        symbol: str = "",
+        timeframe: str = "",
+        *,
+        backfill: int = 500,
+        since: Moment | None = None,
+        store: Store | str | Path | None = None,
+        via: str | None = None,
+        clock: Clock | None = None,
+        opened: Callable[[], BarSource] | None = None,
+        **params: object,
+    ) -> tuple[type, tuple[()], dict[str, object]]:
+        series = Series(venue, symbol, "candles", timeframe)
+        if backfill < 0:
+            raise ConfigError(f"backfill {backfill} is below 0. Give the bars that the warm-up needs.")
+        clock = clock or Clock()
+        start = None if since is None else moment(since, "since")
+
+        def open_market() -> BarSource:
+            place = store if isinstance(store, Store) else Store(store)
+            return open_live(series, backfill, start, place, via, clock)
+
+        length, compression = backtrader_length(_seconds(series))
+        own = {"timeframe": length, "compression": compression, "name": symbol, **params}
+        return cls, (), {**own, "dataname": series, "opened": opened or open_market, "clock": clock}
+
+
+class CCXTLive(bt.feed.DataBase, metaclass=_SourceFromNames):
+    """Live bars: ``cerebro.adddata(lbt.CCXTLive("bybit", "BTC/USD:BTC", "1h", backfill=500))``.
+
+    First the last `backfill` closed bars (or those from `since`), out of the store as far as it has them, then
+    every bar as it closes by the venue's clock; never one that still runs, none twice, none left out. It asks the
+    venue for nothing but public data and places no order.
+
+    `notify_data` of a strategy is told DELAYED while bars come later than they closed, LIVE when they come as they
+    close, and DISCONNECTED when the venue is out of reach; it is asked again after 1, 2, 4 ... 60 seconds, and what
+    was missed comes first. The run ends by ``cerebro.runstop()``, or with the bar before `todate`.
+
+    Lines besides the usual: `mark_open`, `mark_high`, `mark_low`, `mark_close` and `funding_rate`, NaN where the
+    venue has none. `lstm_backtrader.resample` makes longer bars of them.
+
+    `store`: another than the user's own. `via`: address of a loopback venue for dry runs. `clock`: our time and
+    how it passes. `opened`: what gives the bars instead of the venue, see `BarSource`. `feed_params`: Backtrader's.
+
+    Raises `ConfigError` for a venue, symbol or timeframe that is not there, and `VenueError` where it cannot be
+    reached at the start.
+    """
+
+    lines: Any = (*MARK_COLUMNS, "funding_rate")  # Backtrader makes objects of both
+    params: Any = (("qcheck", 0.5), ("opened", None), ("clock", None))
+
+    def __init__(
+        self,
+        venue: str = "",
+        symbol: str = "",
+        timeframe: str = "",
+        *,
+        backfill: int = 500,
+        since: Moment | None = None,
+        store: Store | str | Path | None = None,
+        via: str | None = None,
+        clock: Clock | None = None,
+        opened: Callable[[], BarSource] | None = None,
+        **feed_params: object,
+    ) -> None:
+        # the metaclass has made parameters of them; the signature is for the reader
+        super().__init__()
+        self.bar_s = _seconds(self.p.dataname)
+
+    def islive(self) -> bool:
+        return True
+
+    def haslivedata(self) -> bool:
+        return bool(self._rows)
+
+    def start(self) -> None:
+        super().start()
+        self._rows: deque[list[float]] = deque()
+        self._failures = 0
+        self._source: BarSource = self.p.opened()
+        self._asks_at = self.p.clock.now()
+        self.put_notification(self.DELAYED)
+
+    def stop(self) -> None:
+        super().stop()
+        self._source.close()
+
+    def _load(self) -> bool | None:
+        if not self._rows:
+            if self._is_resting():
+                return None
+            self._ask()
+            if not self._rows:
+                return None
+        for line, value in zip(self.lines.itersize(), self._rows.popleft(), strict=True):
+            line[0] = value
+        return True
+
+    def _is_resting(self) -> bool:
+        """Let some of the time pass until the venue should be asked again; whether there is more of it."""
+        if self._laststatus == self.DELAYED and not self._source.is_behind and self._failures == 0:
+            self.put_notification(self.LIVE)
+        left = self._asks_at - self.p.clock.now()
+        if left < _INSTANT_S:
+            return False
+        clock = self.p.clock
+        clock.sleep(min(left, clock.slice_s if self._qcheck else _GLANCE_S))
+        return True
+
+    def _ask(self) -> None:
+        try:
+            bars = self._source.poll()
+        except VenueError as error:
+            self._failures += 1
+            wait = min(_LONGEST_PAUSE_S, 2.0 ** (min(self._failures, 9) - 1))
+            self._asks_at = self.p.clock.now() + wait
+            if self._laststatus != self.DISCONNECTED:
+                reason = type(error.__cause__ or error).__name__
+                logger.warning("%s: the venue is out of reach (%s), and asked again", self._source.series, reason)
+            self.put_notification(self.DISCONNECTED)
+            return
+        was_away, self._failures = self._failures > 0, 0
+        self._asks_at = self.p.clock.now() + self._source.wait_s()
+        if len(bars) > 1 or self._source.is_behind:
+            self.put_notification(self.DELAYED)
+        elif was_away:
+            logger.info("%s: the venue answers again", self._source.series)
+            self.put_notification(self.LIVE)
+        self._rows.extend(line_table(bars, self.getlinealiases(), 0).tolist())
+
+
+def open_live(
+    series: Series,
+    backfill: int,
+    since: pd.Timestamp | None,
+    store: Store | None,
+    via: str | None,
+    clock: Clock,
+) -> LiveMarket:
+    """The market at its venue, from `since` or the last `backfill` closed bars on."""
+    client = connect(series.venue, via=via, retry=Retry(tries=1, sleep=clock.sleep), is_paced=via is None)
+    client.market(series.symbol)  # a wrong one is refused before anything is asked of it
+    step_s = _seconds(series)
+    if since is None:
+        now_s = client.now_ms() // 1000
+        since = pd.Timestamp((now_s // step_s - backfill) * step_s, unit="s", tz="UTC")
+    return LiveMarket(client, series, since, store)
+
+
+def _seconds(series: Series) -> int:
+    step = series.step
+    return 0 if step is None else int(step.total_seconds())

@@ -1,0 +1,150 @@
+"""`lbt paper` as a user types it, and the examples of docs/live.md."""
+
+import dataclasses
+import re
+import sys
+from collections import namedtuple
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from live_venue import VenueTime
+
+from lstm_backtrader import cli, paper_trading
+from lstm_backtrader.datafeeds import ccxt_live
+from lstm_backtrader.datafeeds.ccxt_client import connect
+from lstm_backtrader.datafeeds.loopback.market import ServedMarket
+from lstm_backtrader.datafeeds.loopback.server import LoopbackVenue
+from lstm_backtrader.paper_account import BARS, PLAN, STATE
+from lstm_backtrader.reporting.recorder import run_record
+
+HOUR = pd.Timedelta(hours=1)
+PAGE = (Path(__file__).parents[1] / "docs" / "live.md").read_text(encoding="utf-8")
+MARKET = ("--venue", "bybit", "--symbol", "BTC/USD:BTC")
+Outcome = namedtuple("Outcome", "code out err")
+
+
+@pytest.fixture(scope="module")
+def model(untrained_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("live") / "models" / "btc-1h"
+    untrained_model(context=12, stride=4).save(folder)
+    return folder
+
+
+@pytest.fixture
+def venue(candles_of):
+    """A loopback venue with 200 hours behind it, whose clock runs only while somebody sleeps."""
+    candles = candles_of(400)
+    rates = pd.DataFrame({"funding_rate": 1e-4}, index=candles.index[::8])
+    market = ServedMarket("bybit", "BTC/USD:BTC", candles, candles.drop(columns="volume"), rates)
+    with LoopbackVenue([market]) as venue:
+        venue.time = VenueTime(venue, candles.index[0] + 200 * HOUR)
+        yield venue
+
+
+@pytest.fixture
+def lbt(monkeypatch, capsys, venue):
+    """`lbt("paper", ...)` runs the command in this process, by the loopback venue's time."""
+    started = paper_trading.paper
+
+    def in_its_time(source, *given, **named):
+        return started(dataclasses.replace(source, clock=venue.time.clock()), *given, **named)
+
+    monkeypatch.setattr(paper_trading, "paper", in_its_time)
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["lbt", *map(str, args)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+def test_an_account_is_opened_and_goes_on_with_the_same_command(lbt, venue, model, tmp_path):
+    command = (
+        "paper",
+        *MARKET,
+        "--model",
+        model,
+        "--out",
+        tmp_path / "paper",
+        "--leverage",
+        2,
+        "--via",
+        venue.address,
+    )
+    first = lbt(*command, "--bars", 5)
+    assert first.code == 0, first.err
+    assert first.out.splitlines()[0] == "-- DELAYED"
+    assert (
+        len(re.findall(r"^2024-01-09 \d\d:00  close .* signal .* position .* equity ", first.out, re.MULTILINE))
+        == 5
+    )
+    second = lbt(*command, "--bars", 3)
+    assert re.findall(r"^2024-01-09 (\d\d):00", second.out, re.MULTILINE) == ["13", "14", "15"]
+    other = lbt(*command, "--threshold", 0.2)
+    assert other.code == 1
+    assert "was opened with threshold its default, not 0.2" in other.err
+
+
+def test_a_report_is_written_when_it_ends(lbt, venue, model, tmp_path):
+    command = ("paper", *MARKET, "--model", model, "--out", tmp_path / "paper", "--via", venue.address)
+    outcome = lbt(*command, "--bars", 60, "--report", tmp_path / "report")
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "report" / "report.html").is_file()
+    assert "paper account" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--venue": "bybyt"}, "there is no venue 'bybyt'"),
+        ({"--symbol": "DOGE/USD:DOGE"}, "bybit has no preset of 'DOGE/USD:DOGE'"),
+        ({"--symbol": "X/USD:X", "--contract": "bybit:BTC/USD:BTC"}, "bybit has no perpetual 'X/USD:X'"),
+        ({"--timeframe": "15m"}, "the market's are of 15m. Give the model's own timeframe"),
+        ({"--model": "nowhere"}, "nowhere"),
+        ({"--via": "http://127.0.0.1:9"}, "bybit gives no answer"),
+        ({"--leverage": "900"}, "leverage 900"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_one(lbt, venue, model, tmp_path, change, message):
+    options = dict(zip(MARKET[::2], MARKET[1::2], strict=True))
+    options |= {"--model": model, "--out": tmp_path / "paper", "--via": venue.address, **change}
+    outcome = lbt("paper", *(word for option in options.items() for word in option))
+    assert outcome.code == 1
+    (line,) = [line for line in outcome.err.splitlines() if not line.startswith("Warning: ")]
+    assert line.startswith("Error: ")
+    assert message in line
+
+
+def test_the_examples_of_the_page_run_as_they_stand(venue, model, tmp_path, monkeypatch, capsys):
+    naps = iter(range(24))
+
+    def sleep(seconds):
+        if next(naps, None) is None:
+            raise KeyboardInterrupt  # as a user would end the script
+        venue.time.set(venue.time.now + pd.Timedelta(seconds=seconds))
+
+    def by_loopback(name, **given):
+        return connect(name, **{**given, "via": venue.address, "is_paced": False})
+
+    clock = venue.time.clock()
+    monkeypatch.setattr(ccxt_live, "connect", by_loopback)
+    monkeypatch.setattr(ccxt_live, "Clock", lambda: dataclasses.replace(clock, sleep=sleep))
+    monkeypatch.setattr(paper_trading, "LiveSource", partial(paper_trading.LiveSource, clock=clock))
+    monkeypatch.setenv("LBT_STORE", str(tmp_path))
+    monkeypatch.chdir(model.parents[1])
+    script, account = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    with pytest.raises(KeyboardInterrupt):
+        exec(script, {})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.endswith("True") for line in lines].count(True) >= 20
+    found = {}
+    exec(account, found)
+    assert len(run_record(found["results"]).equity) == 24
+    assert {path.name for path in (model.parents[1] / "paper" / "btc").iterdir()} >= {BARS, PLAN, STATE}
