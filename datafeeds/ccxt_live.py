@@ -187,8 +187,9 @@ def open_live(
     clock: Clock,
 ) -> LiveMarket:
     """The market at its venue, from `since` or the last `backfill` closed bars on."""
-    client = connect(series.venue, via=via, retry=Retry(tries=1, sleep=clock.sleep), is_paced=via is None)
+    client = connect(series.venue, via=via, retry=Retry(tries=3, sleep=clock.sleep), is_paced=via is None)
     client.market(series.symbol)  # a wrong one is refused before anything is asked of it
+    client.retry = Retry(tries=1)  # from now on it is the feed that asks again, and tells of it
     step_s = _seconds(series)
     if since is None:
         now_s = client.now_ms() // 1000

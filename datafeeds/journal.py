@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from .live_market import LIVE_COLUMNS
 from .series import Series
 
 _MS = 1_000_000
+_LONGEST_LINE = 4096  # bytes; a bar takes some 250
 
 
 class Journal:
@@ -52,15 +54,10 @@ class Journal:
             for time, row in zip(open_times(bars.index), values, strict=True)
         ]
         with self.path.open("a+b") as file:
-            file.truncate(self._whole())
+            file.truncate(_whole(file))
             file.write("".join(f"{line}\n" for line in lines).encode())
             file.flush()
             os.fsync(file.fileno())
-
-    def _whole(self) -> int:
-        """Length of the file up to its last whole line."""
-        content = self.path.read_bytes()
-        return content.rfind(b"\n") + 1
 
     def _bar(self, number: int, line: bytes) -> list[float]:
         try:
@@ -74,6 +71,13 @@ class Journal:
 
 
 _REMEDY = "Restore the file, or begin a new account in another folder."
+
+
+def _whole(file: BinaryIO) -> int:
+    """Length of the file up to its last whole line."""
+    end = file.seek(0, os.SEEK_END)
+    begin = file.seek(max(0, end - _LONGEST_LINE))
+    return begin + file.read().rfind(b"\n") + 1
 
 
 class JournaledBars:
