@@ -138,6 +138,7 @@ def _ours() -> Any:
         def fetch_ohlcv(
             self, symbol: str, timeframe: str = "1m", since: Any = None, limit: Any = None, params: Any = None
         ) -> list[Any]:
+            self.load_markets()
             market = self.market(symbol)
             step_ms = self.parse_timeframe(timeframe) * 1000
             # BitMEX stamps a bar with its close; `partial` would add the running one
@@ -154,6 +155,7 @@ def _ours() -> Any:
         def fetch_funding_rate_history(
             self, symbol: str, since: Any = None, limit: Any = None, params: Any = None
         ) -> list[Any]:
+            self.load_markets()
             market = self.market(symbol)
             rows = self._get("funding", self._span(market, since, limit, params))
             return list(self.parse_funding_rate_histories(rows, market, since, limit))

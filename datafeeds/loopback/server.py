@@ -41,8 +41,8 @@ class LoopbackVenue:
     """Serves `markets` on 127.0.0.1 until it is closed.
 
     `now_ms`: its clock in ms, UTC, a number that may be set anew at any time, or None for the time of day.
-    `faults`: what goes wrong. `recorded`: URL without its query -> the JSON that is answered to it, before anything
-    else. `asked`: the URLs so far. `retry_after_s`: what it tells with HTTP 429.
+    `faults`: what goes wrong. `recorded`: URL without its query -> the JSON that is answered to it, or a function
+    of the query that gives it, before anything else. `asked`: the URLs so far. `retry_after_s`: told with HTTP 429.
     """
 
     def __init__(
@@ -79,8 +79,10 @@ class LoopbackVenue:
         with self._lock:  # one at a time, so that a seed gives the same faults in every run
             self.asked.append(url)
             plain = f"{parts.scheme}://{parts.netloc}{parts.path}"
+            query = dict(parse_qsl(parts.query))
             if plain in self.recorded:
-                return self.recorded[plain], None
+                known = self.recorded[plain]
+                return known(query) if callable(known) else known, None
             dialect = DIALECTS.get(parts.netloc)
             if dialect is None:
                 return Refusal(404, {"error": f"{parts.netloc} is none of {', '.join(DIALECTS)}"}), None
@@ -88,7 +90,7 @@ class LoopbackVenue:
             if fault in _STATUS:
                 return Refusal(_STATUS[fault], {}), fault
             shelf = Shelf(self.markets, self.clock_ms(), self.faults, fault)
-            return dialect(parts.path, dict(parse_qsl(parts.query)), shelf), fault
+            return dialect(parts.path, query, shelf), fault
 
     def __enter__(self) -> LoopbackVenue:
         self._thread.start()
