@@ -23,6 +23,7 @@ class Habits:
     `span_days`: longest span of a request; None: any. `rate_limit_ms`: what its limiter counts with, where ccxt's
     own figure is too quick. `busy`: its codes for "later", which come as other errors. `marks`: markets with
     candles of the mark price, `funded`: those with a history of funding: "all", "linear" or "none".
+    `inverse_in_contracts`: volume of its inverse markets counts contracts, and nothing tells the base coin.
     """
 
     page: int
@@ -35,6 +36,7 @@ class Habits:
     marks: str = "all"
     funded: str = "all"
     funding_by_page: bool = False
+    inverse_in_contracts: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def rows_of(self, step_ms: int, kind: str) -> int:
@@ -60,6 +62,7 @@ HABITS: Mapping[str, Habits] = {
         busy=frozenset({"80012"}),  # "service unavailable", which ccxt takes for lack of funds
         marks="linear",
         funded="linear",
+        inverse_in_contracts=True,
     ),
     "bitget": Habits(
         page=200,  # of old bars; newer ones come in pages of the same size, so that nothing changes midway

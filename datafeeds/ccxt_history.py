@@ -138,20 +138,34 @@ def _inside(rows: Rows, start: int, end: int) -> Rows:
 
 def _asker(client: VenueClient, series: Series, step_ms: int, limit: int) -> Callable[[int, int], Rows]:
     """A function that asks for [begin, end) once; its rows may lie beside it, and be of any number."""
-    symbol = client.market(series.symbol)["symbol"]
+    market = client.market(series.symbol)
+    symbol, kind = market["symbol"], series.kind
+    in_contracts = kind == "candles" and market["inverse"] and client.habits.inverse_in_contracts
 
     def ask(begin: int, end: int) -> Rows:
         # the end itself is asked for, too: some venues leave it out, and one cuts it to the bar before it does
-        if series.kind == "open_interest":
+        if kind == "open_interest":
             told = client.ask("fetch_open_interest_history", symbol, series.timeframe, begin, limit, {"until": end})
-            name = "openInterestAmount" if client.market(symbol)["linear"] else "openInterestValue"
+            name = "openInterestAmount" if market["linear"] else "openInterestValue"
             return {int(row["timestamp"]): (float(row[name]),) for row in told}
-        params = {"until": end, **({"price": "mark"} if series.kind == "mark" else {})}
+        params = {"until": end, **({"price": "mark"} if kind == "mark" else {})}
         bars = client.ask("fetch_ohlcv", symbol, series.timeframe, begin, limit, params)
         width = 1 + len(series.columns)  # mark prices have no volume
-        return {int(bar[0]) // step_ms * step_ms: tuple(map(float, bar[1:width])) for bar in bars}
+        rows = {int(bar[0]) // step_ms * step_ms: tuple(map(float, bar[1:width])) for bar in bars}
+        if in_contracts:
+            rows = {time: (*row[:4], _in_coin(row, market["contractSize"])) for time, row in rows.items()}
+        return rows
 
     return ask
+
+
+def _in_coin(bar: tuple[float, ...], contract_size: float) -> float:
+    """Contracts of `contract_size` units of the quote currency, in the base coin at the bar's mean price.
+
+    >>> round(_in_coin((76603.2, 76633.2, 76441.8, 76543.6, 6876.0), 100.0), 3)
+    8.982
+    """
+    return 4 * bar[4] * contract_size / sum(bar[:4])
 
 
 def _funding_pages(client: VenueClient, series: Series, start: int, end: int) -> Iterator[Page]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
-from served import HOUR, HOUR_MS, MARKETS, SINCE_MS, START, bars, client_of, rates, served, serving
+from served import HOUR, HOUR_MS, MARKETS, SINCE_MS, START, assert_rows, bars, client_of, rates, served, serving
 
 from lstm_backtrader.datafeeds.ccxt_client import connect
 from lstm_backtrader.datafeeds.ccxt_history import check_kind, fetch_closed, fetch_pages
@@ -33,10 +33,6 @@ def rows_of(pages):
     return pd.concat([page.rows for page in pages])
 
 
-def assert_same(rows, expected):
-    pd.testing.assert_frame_equal(rows, expected, check_exact=True, check_freq=False, check_names=False)
-
-
 # --- what all of them do --------------------------------------------------------------------------------------
 
 
@@ -45,7 +41,7 @@ def test_the_running_bar_is_left_out_by_the_venues_clock_whatever_ours_shows(ven
     market = served(venue, symbol, 300)
     with serving(market, now=START + 250 * HOUR + pd.Timedelta(minutes=59)) as loopback:
         rows = fetch_closed(client_of(loopback), symbol, "1h", SINCE_MS)
-    assert_same(rows, market.candles[:250])
+    assert_rows(rows, market.candles[:250])
 
 
 @each_market
@@ -53,7 +49,7 @@ def test_volume_is_counted_in_the_base_coin(venue, symbol):
     market = served(venue, symbol, 50)
     with serving(market, now=START + 50 * HOUR) as loopback:
         rows = fetch_closed(client_of(loopback), symbol, "1h", SINCE_MS)
-    assert_same(rows[["volume"]], market.candles[["volume"]])
+    assert_rows(rows[["volume"]], market.candles[["volume"]])
 
 
 @each_market
@@ -62,7 +58,7 @@ def test_short_pages_and_rows_twice_do_not_end_or_repeat_anything(venue, symbol)
     faults = Faults(rate=0.8, seed=4, kinds=("short_page", "twice"))
     with serving(market, now=START + 700 * HOUR, faults=faults) as loopback:
         client = client_of(loopback)
-        assert_same(rows_of(pages_of(client, "candles", 700, symbol)), market.candles)
+        assert_rows(rows_of(pages_of(client, "candles", 700, symbol)), market.candles)
     assert faults.seen["short_page"]
 
 
@@ -77,7 +73,7 @@ def test_a_gap_is_asked_for_twice_and_told(venue, symbol):
         before = len(loopback.asked)
         (page,) = pages_of(client, "candles", 150, symbol)
         assert len(loopback.asked) - before == 2
-    assert_same(page.rows, market.candles)
+    assert_rows(page.rows, market.candles)
     assert page.gaps == ((START + 40 * HOUR, START + 42 * HOUR), (START + 90 * HOUR, START + 91 * HOUR))
     assert page.span == (START, START + 150 * HOUR)
 
@@ -87,8 +83,8 @@ def test_bars_since_a_time_begin_there(venue, symbol):
     market = served(venue, symbol, 60)
     with serving(market, now=START + 55.5 * HOUR) as loopback:
         client = client_of(loopback)
-        assert_same(fetch_closed(client, symbol, "1h", at(52)), market.candles[52:55])
-        assert_same(fetch_closed(client, symbol, "1h", at(52) + 1), market.candles[53:55])
+        assert_rows(fetch_closed(client, symbol, "1h", at(52)), market.candles[52:55])
+        assert_rows(fetch_closed(client, symbol, "1h", at(52) + 1), market.candles[53:55])
         assert fetch_closed(client, symbol, "1h", at(55)).empty
 
 
@@ -106,7 +102,7 @@ def test_the_years_before_a_listing_cost_a_few_requests():
     with serving(market, now=START + 100 * HOUR) as loopback:
         pages = pages_of(client_of(loopback), "candles", 100, since_ms=SINCE_MS - 4 * 365 * 24 * HOUR_MS)
         assert len(loopback.asked) < 20
-    assert_same(rows_of(pages), market.candles)
+    assert_rows(rows_of(pages), market.candles)
     gaps = [gap for page in pages for gap in page.gaps]
     assert gaps[0][0] == START - pd.Timedelta(days=4 * 365)
     assert gaps[-1][1] == START
@@ -126,7 +122,7 @@ def test_an_outage_in_the_middle_is_crossed():
     holed = dataclasses.replace(market, candles=pd.concat([market.candles[:100], market.candles[3500:]]))
     with serving(holed, now=START + 4000 * HOUR) as loopback:
         pages = pages_of(client_of(loopback), "candles", 4000)
-    assert_same(rows_of(pages), holed.candles)
+    assert_rows(rows_of(pages), holed.candles)
     gaps = [gap for page in pages for gap in page.gaps]
     assert (gaps[0][0], gaps[-1][1]) == (START + 100 * HOUR, START + 3500 * HOUR)
 
@@ -143,7 +139,7 @@ def test_mark_prices_have_no_volume(venue, symbol):
             with pytest.raises(ConfigError, match=r"no history of mark at bingx for inverse markets\. Leave mark"):
                 check_kind(client, Series(venue, symbol, "mark", "1h"))
             return
-        assert_same(rows_of(pages_of(client, "mark", 250, symbol)), market.mark)
+        assert_rows(rows_of(pages_of(client, "mark", 250, symbol)), market.mark)
 
 
 def test_bitmex_has_no_mark_prices_and_says_so():
@@ -167,7 +163,7 @@ def test_bingx_has_no_funding_of_inverse_markets_and_says_so():
 def test_funding_is_whole_however_often_it_is_settled(venue, symbol, hours):
     market = served(venue, symbol, 4000, funding=rates(2000 // hours, hours))
     with serving(market, now=START + 2100 * HOUR, faults=Faults(0.2, kinds=("short_page", "twice"))) as loopback:
-        assert_same(rows_of(pages_of(client_of(loopback), "funding", 2000, symbol)), market.funding)
+        assert_rows(rows_of(pages_of(client_of(loopback), "funding", 2000, symbol)), market.funding)
 
 
 def test_a_settlement_of_this_minute_is_left_for_the_next_time():
@@ -184,7 +180,7 @@ def test_a_settlement_of_this_minute_is_left_for_the_next_time():
 def test_bitgets_old_and_recent_bars_come_from_two_places():
     market = served("bitget", "BTC/USDT:USDT", 2000)
     with serving(market, now=START + 2000 * HOUR) as loopback:
-        assert_same(rows_of(pages_of(client_of(loopback), "candles", 2000)), market.candles)
+        assert_rows(rows_of(pages_of(client_of(loopback), "candles", 2000)), market.candles)
         paths = {url.partition("?")[0].rpartition("/")[2] for url in loopback.asked}
     assert {"candles", "history-candles"} <= paths
 
@@ -195,7 +191,7 @@ def test_days_stay_within_the_span_that_a_venue_allows(venue, symbol):
     market = served(venue, symbol, 900, candles=daily)
     with serving(market, now=START + pd.Timedelta(days=900)) as loopback:
         pages = pages_of(client_of(loopback), "candles", 900 * 24, timeframe="1d")
-    assert_same(rows_of(pages), daily)
+    assert_rows(rows_of(pages), daily)
 
 
 def test_bybits_rows_come_newest_first_and_bitmexs_are_stamped_by_their_close():
@@ -236,7 +232,7 @@ def test_open_interest_is_fetched_where_it_is_kept(venue, symbol):
     interest = bars(600)[["volume"]].rename(columns={"volume": "open_interest"})
     market = served(venue, symbol, 600, open_interest=interest)
     with serving(market, now=START + 600 * HOUR) as loopback:
-        assert_same(rows_of(pages_of(client_of(loopback), "open_interest", 600, symbol)), interest)
+        assert_rows(rows_of(pages_of(client_of(loopback), "open_interest", 600, symbol)), interest)
 
 
 @pytest.mark.parametrize("venue", ["bingx", "bitget", "bitmex"])

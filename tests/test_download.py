@@ -8,9 +8,8 @@ from collections import namedtuple
 from dataclasses import replace
 from functools import partial
 
-import pandas as pd
 import pytest
-from served import HOUR, MARKETS, START, bars, client_of, served, serving
+from served import HOUR, MARKETS, START, assert_rows, bars, client_of, served, serving
 
 from lstm_backtrader import cli, whole_files
 from lstm_backtrader.datafeeds.ccxt_client import connect
@@ -54,7 +53,7 @@ def assert_stored(store, market, kinds, end=END):
     for kind in kinds:
         series = Series(market.venue, market.symbol, kind, None if kind == "funding" else "1h")
         expected = tables[kind][tables[kind].index < end]
-        pd.testing.assert_frame_equal(store.read(series), expected, check_exact=True, check_freq=False)
+        assert_rows(store.read(series), expected)
         assert verify(store, series) == []
         assert store.missing(series, START, end) == []
 

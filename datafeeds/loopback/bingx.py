@@ -1,7 +1,8 @@
 """The REST of BingX's perpetuals: swap (linear) and cswap (coin-margined).
 
-Habits: rows come newest first; `startTime` itself is left out; mark prices are told for linear markets alone and
-carry their time under another name; there is no funding history of inverse markets.
+Habits: rows come newest first; `startTime` itself is left out; volume of inverse markets counts contracts of
+100 USD; mark prices are told for linear markets alone and carry their time under another name; there is no funding
+history of inverse markets.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import Any
 
 from .market import Row, ServedMarket
 from .shelf import Query, Refusal, Shelf, interval_ms, number
+
+_CONTRACT = 100  # USD
 
 
 def answer(path: str, query: Query, shelf: Shelf) -> Any:
@@ -55,15 +58,16 @@ def answer(path: str, query: Query, shelf: Shelf) -> Any:
         limit=min(number(query, "limit") or 500, 1000 if is_inverse else 1440),
         newest=True,
     )
-    return _data([_candle(row, kinds[path]) for row in page[::-1]])
+    return _data([_candle(row, kinds[path], is_inverse) for row in page[::-1]])
 
 
-def _candle(row: Row, kind: str) -> dict[str, Any]:
+def _candle(row: Row, kind: str, is_inverse: bool) -> dict[str, Any]:
     time, values = row
     told: dict[str, Any] = dict(zip(("open", "high", "low", "close"), map(repr, values[:4]), strict=True))
     if kind == "mark":
         return {**told, "volume": "0.00", "openTime": time, "closeTime": time}
-    return {**told, "volume": repr(values[4]), "time": time}
+    volume = values[4] * sum(values[:4]) / 4 / _CONTRACT if is_inverse else values[4]
+    return {**told, "volume": repr(volume), "time": time}
 
 
 def _linear(market: ServedMarket) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def _inverse(market: ServedMarket) -> dict[str, Any]:
     return {
         "symbol": market.id,
         "pricePrecision": 1,
-        "minTickSize": "100",
+        "minTickSize": str(_CONTRACT),
         "minTradeValue": "100",
         "minQty": "1.00000000",
         "status": 1,
