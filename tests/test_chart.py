@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lstm_backtrader.reporting.chart import MAX_MARKED, STRIP, equity_chart, keep_extremes, trade_chart
+from lstm_backtrader.reporting.recorder import Halted
+from lstm_backtrader.reporting.run_panels import halt_marks, run_panels
 
 
 def bars_of(n=101, forecast=np.nan, position=0.0):
@@ -180,3 +182,60 @@ def test_a_run_of_a_bar_or_two_is_drawn(n):
 def test_a_symbol_is_escaped():
     svg = trade_chart(bars_of(), trades_of(bars_of()), '"><script>', None)
     assert "<script" not in svg
+
+
+# --- the panels of a run ------------------------------------------------------------------------------------
+
+
+def recorded(bars):
+    """The recorder's columns around closes and positions."""
+    rest = {"equity": 1000.0, "leverage": 1.0, "liquidation_distance": np.nan, "margin_ratio": np.nan}
+    return bars.assign(high=bars["close"] + 1, low=bars["close"] - 1, fees=0.0, funding=0.0, **rest)
+
+
+def whole(trades):
+    return trades.assign(size=1.0, net_profit=5.0, exit_reason=["signal", "stop", "liquidation", ""][: len(trades)])
+
+
+def test_entries_exits_stops_and_liquidations_are_marked_apart():
+    bars = recorded(bars_of())
+    rows = [(1, 0, 10, False), (-1, 10, 20, False), (1, 20, 30, True), (1, 40, None, False)]
+    panels = run_panels(bars, whole(trades_of(bars, *rows)), "BTC", None, 1000.0, ())
+    found = {marks.name: marks for marks in panels[0].marks}
+    assert {name: len(marks.times) for name, marks in found.items()} == {
+        "exit": 1,
+        "stop": 1,
+        "long": 3,
+        "short": 1,
+        "liquidation": 1,
+    }
+    assert found["stop"].times[0] == bars.index[20]
+    assert found["stop"].points[0] == bars["close"].iloc[20]
+    assert found["stop"].texts == ["short closed at 120 by stop: +5.00"]
+
+
+def test_a_panel_without_numbers_is_left_out():
+    bars = recorded(bars_of())
+    empty = whole(trades_of(bars))
+    keys = [panel.key for panel in run_panels(bars, empty, "BTC", None, 1000.0, ())]
+    assert keys == ["price", "equity", "drawdown", "leverage"]
+    more = bars.assign(forecast=0.5, liquidation_distance=0.3, margin_ratio=0.1, fees=1.0)
+    keys = [panel.key for panel in run_panels(more, empty, "BTC", 0.4, 1000.0, ())]
+    assert keys == ["price", "forecast", "equity", "drawdown", "leverage", "liquidation", "costs"]
+
+
+def test_leverage_of_a_short_is_drawn_below_zero_and_one_beyond_all_bounds_is_not_drawn():
+    bars = recorded(bars_of(3, position=[1.0, -1.0, -1.0])).assign(leverage=[2.0, 2.0, np.inf])
+    panels = run_panels(bars, whole(trades_of(bars)), "BTC", None, 1000.0, ())
+    leverage = next(panel for panel in panels if panel.key == "leverage").curves[0].points
+    assert leverage[:2].tolist() == [2.0, -2.0]
+    assert np.isnan(leverage[2])
+
+
+def test_guards_are_marked_on_the_price():
+    bars = bars_of()
+    halt = Halted(bars.index[50] + pd.Timedelta("5min"), "max_drawdown", "equity was low")
+    (marks,) = halt_marks(bars, [halt]).marks
+    assert marks.points.tolist() == [bars["close"].iloc[50]]
+    assert list(marks.texts) == ["max_drawdown: equity was low"]
+    assert len(halt_marks(bars, []).marks[0].times) == 0

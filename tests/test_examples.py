@@ -2,10 +2,14 @@
 
 import difflib
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import backtrader as bt
+import numpy as np
+import pandas as pd
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -63,17 +67,39 @@ def test_a_model_of_ones_own_says_what_its_documentation_says(tmp_path):
 
 
 def test_three_lines_change_from_the_script_before_to_the_one_after():
-    # given
-    before, after = (
-        [line for line in (EXAMPLES / name).read_text().splitlines()[2:] if line.strip()]
-        for name in ("crossover.py", "crossover_lstm.py")
-    )
+    assert len(changed_lines("crossover.py", "crossover_lstm.py")) == 3
+
+
+def changed_lines(before, after):
+    """Lines of `after` that `before` has not, docstrings apart."""
+    texts = [(EXAMPLES / name).read_text(encoding="utf-8").splitlines()[2:] for name in (before, after)]
+    one, other = ([line for line in lines if line.strip()] for lines in texts)
+    return [line for line in difflib.ndiff(one, other) if line.startswith("+ ")]
+
+
+def test_three_lines_make_a_report_of_an_untouched_script(tmp_path, monkeypatch, capsys):
+    # given daily candles, and a screen to plot on that is not there
+    rng = np.random.default_rng(4)
+    close = 100 * np.exp(np.cumsum(rng.normal(0.0005, 0.02, 300)))
+    days = pd.date_range("2022-01-01", periods=300, name="date")
+    columns = {"open": close, "high": close * 1.01, "low": close * 0.99, "close": close, "volume": 1.0}
+    pd.DataFrame(columns, index=days).to_csv(tmp_path / "daily.csv")
+    plotted = []
+    monkeypatch.setattr(bt.Cerebro, "plot", lambda cerebro: plotted.append(cerebro.broker.getvalue()))
+    monkeypatch.setattr(sys, "argv", ["script", "daily.csv"])
+    monkeypatch.chdir(tmp_path)
 
     # when
-    changes = [line for line in difflib.ndiff(before, after) if line.startswith("+ ")]
+    for name in ("sma_cross.py", "sma_cross_report.py"):
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
     # then
-    assert len(changes) == 3
+    assert len(changed_lines("sma_cross.py", "sma_cross_report.py")) == 3
+    assert plotted[0] == plotted[1] != 1000.0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h1>SmaCross on daily</h1>" in page
+    assert '<li class="red">no funding, no liquidation</li>' in page
+    assert f"{plotted[1]:,.2f}" in page
 
 
 def test_examples_are_short():

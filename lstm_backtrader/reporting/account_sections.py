@@ -108,7 +108,7 @@ def simulation_section(simulation: Mapping[str, object]) -> str:
 
 def segments_section(found: Sequence[Segment]) -> str:
     """A row a segment; empty for a run that lies in one."""
-    if not found:
+    if len(found) < 2:
         return ""
     rows = [
         row(

@@ -21,7 +21,7 @@ MOST_BARS = 120_000  # drawn one by one; of more the extremes of as many stretch
 MOST_MARKS = 20_000  # of one kind; the first are the most telling
 _EXTREMES_A_STRETCH = 2
 
-_D3_FORMAT = {"money": ",.2f", "price": ",.6~g", "percent": ".2%", "ratio": ".3~f"}
+_D3_FORMAT = {"money": ",.2f", "price": ",.6~g", "percent": ".2%", "ratio": ".4~g"}
 
 
 def linked_chart(chart: LinkedChart, still: str) -> str:

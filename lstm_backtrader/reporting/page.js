@@ -132,7 +132,7 @@ class Chart {
       }
       for (const marks of panel.marks) {
         const edge = marks.symbol.endsWith("open") ? {} : {color: colour("back"), width: 1}
-        const marker = {symbol: marks.symbol, size: 8, color: colour(marks.colour), line: edge}
+        const marker = {symbol: marks.symbol, size: marks.symbol === "circle-open" ? 7 : 9, color: colour(marks.colour), line: edge}
         const hovertemplate = "%{text}<extra></extra>"
         found.push({...place, mode: "markers", name: marks.name, marker, hovertemplate})
       }
@@ -159,7 +159,7 @@ class Chart {
       xaxis: {
         type: "date", range: [...range], anchor: `y${this.panels.length > 1 ? this.panels.length : ""}`,
         gridcolor: colour("line"), showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "solid",
-        spikecolor: colour("quiet"), spikesnap: "hovered data",
+        spikecolor: colour("quiet"), spikesnap: "hovered data", hoverformat: "%Y-%m-%d %H:%M",
       },
       annotations: [],
       shapes: [],
@@ -171,7 +171,7 @@ class Chart {
       const ceiling = (top - gaps[number]) / plot
       layout[axis] = {
         domain: [(top - gaps[number] - panel.height) / plot, ceiling], anchor: "x", type: panel.log ? "log" : "linear",
-        tickformat: panel.format === ".2%" ? ".2~p" : "~s", tickangle: 0, fixedrange: true, gridcolor: colour("line"),
+        tickformat: panel.format === ".2%" ? ".2~p" : ",.10~g", ...(panel.log ? {dtick: this.isWide(panel, range) ? "D2" : "D1"} : {}), fixedrange: true, gridcolor: colour("line"),
         zeroline: false, nticks: panel.height > 150 ? 6 : 4,
       }
       layout.annotations.push({
@@ -193,6 +193,19 @@ class Chart {
       })
     }
     return layout
+  }
+
+  // Whether what is visible of a panel spans so much that not every digit has room on its logarithmic axis.
+  isWide(panel, [begin, end]) {
+    const from = firstFrom(this.times, begin), to = firstFrom(this.times, end)
+    let low = Infinity, high = 0
+    for (const curve of panel.curves) {
+      for (const value of curve.values.subarray(from, to)) {
+        if (value < low) low = value
+        if (value > high) high = value
+      }
+    }
+    return high > 4 * low
   }
 
   // Title and legend of a panel, in as many lines as the width takes.
@@ -219,6 +232,7 @@ class Chart {
   async draw() {
     const config = {
       displaylogo: false,
+      showTips: false,
       displayModeBar: this.box.clientWidth < 600 ? matchMedia("(pointer: coarse)").matches : "hover",
       responsive: true,
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],

@@ -25,7 +25,7 @@ from lstm_backtrader.reporting.page import Page, Tile
 from lstm_backtrader.reporting.panels import Overlay
 from lstm_backtrader.reporting.provenance import provenance_section
 from lstm_backtrader.reporting.recorder import RunRecord
-from lstm_backtrader.reporting.run_panels import Held, chart_of, equity_panels, run_panels
+from lstm_backtrader.reporting.run_panels import Held, chart_of, equity_panels, halt_marks, run_panels
 from lstm_backtrader.reporting.segments import Segment
 from lstm_backtrader.reporting.sensitivity import Sensitivity
 from lstm_backtrader.reporting.tables import format_figure
@@ -69,6 +69,8 @@ def run_page(story: Story, sections: Sequence[str], overlays: Sequence[Overlay],
     """`sections`: HTML of the caller's own, shown after the forecast. `overlays`: drawn onto the chart."""
     record, digits = story.record, story.money_digits
     benchmark = story.held[0] if story.held else None
+    if record is not None:
+        overlays = (halt_marks(record.equity, record.halts), *overlays)
     columns = {"Strategy": story.account, **story.held_figures, **story.baselines}
     forecast = {} if record is None else record.forecast or {}
     own = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,11 @@ from lstm_backtrader.reporting.panels import (
     Level,
     LinkedChart,
     Marks,
+    Overlay,
     Panel,
     wants_log,
 )
+from lstm_backtrader.reporting.recorder import Halted
 from lstm_backtrader.reporting.tables import format_figure
 
 _CURVE_COLOURS: tuple[Colour, ...] = ("two", "three", "quiet", "text")
@@ -63,12 +65,13 @@ def run_panels(
         levels = () if threshold is None else (Level(threshold), Level(-threshold))
         panels.append(Panel("forecast", "Forecast", "ratio", 90, (Curve("forecast", forecast),), levels=levels))
     panels.extend(equity_panels(bars["equity"], start_equity, held))
-    side = np.where(_values(bars["position"]) < 0, -1.0, 1.0)
+    is_one = len(trades["symbol"].unique()) <= 1  # of several instruments the sides need not agree
+    side = np.where(_values(bars["position"]) < 0, -1.0, 1.0) if is_one else 1.0
     leverage = _finite(_values(bars["leverage"])) * side
     panels.append(
         Panel(
             "leverage",
-            "Leverage, short below zero",
+            "Leverage, short below zero" if is_one else "Leverage",
             "ratio",
             90,
             (Curve("leverage", leverage, "one", is_step=True),),
@@ -116,12 +119,20 @@ def trade_marks(trades: pd.DataFrame) -> list[Marks]:
     stopped = closed["exit_reason"].isin(["stop", "trailing"])
     liquidated = closed["is_liquidation"]
     return [
-        _marks("long", "entry", rows[rows["side"] > 0], ("triangle-up", "one")),
-        _marks("short", "entry", rows[rows["side"] < 0], ("triangle-down", "two")),
         _marks("exit", "exit", closed[~stopped & ~liquidated], ("circle-open", "text")),
         _marks("stop", "exit", closed[stopped & ~liquidated], ("x-open", "loss")),
+        _marks("long", "entry", rows[rows["side"] > 0], ("triangle-up", "one")),
+        _marks("short", "entry", rows[rows["side"] < 0], ("triangle-down", "two")),
         _marks("liquidation", "exit", closed[liquidated], ("x", "loss")),
     ]
+
+
+def halt_marks(bars: pd.DataFrame, halts: Sequence[Halted]) -> Overlay:
+    """Where guards stopped trading, on the price."""
+    times = pd.DatetimeIndex(pd.to_datetime([halt.time for halt in halts], utc=True))
+    closes = np.asarray(bars["close"].reindex(times, method="ffill").to_numpy(dtype="float64"))
+    texts = [f"{halt.guard}: {halt.reason}" for halt in halts]
+    return Overlay("price", marks=(Marks("guard", times, closes, "square", "three", texts),))
 
 
 def _marks(name: str, end: str, rows: pd.DataFrame, look: tuple[str, str]) -> Marks:

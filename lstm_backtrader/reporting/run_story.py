@@ -74,7 +74,12 @@ def run_story(
         trades=record.trades,
         record=record,
         parameters=shown,
-        sensitivity=sensitivity(record.equity, record.totals, is_inverse=record.is_inverse),
+        sensitivity=sensitivity(
+            record.equity,
+            record.totals,
+            is_inverse=record.is_inverse,
+            is_one_position=len(record.trades[["symbol", "tradeid"]].drop_duplicates()) <= 1,
+        ),
         segments=_segments(record),
         quality=None if horizon is None else forecast_figures(record.equity, horizon, forecast.get("threshold")),
     )

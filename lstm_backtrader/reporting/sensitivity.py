@@ -47,6 +47,7 @@ def sensitivity(
     totals: AccountTotals,
     *,
     is_inverse: bool = False,
+    is_one_position: bool = True,
     extra_bps: tuple[float, ...] = EXTRA_BPS,
     sizes: tuple[float, ...] = SIZES,
 ) -> Sensitivity:
@@ -54,8 +55,9 @@ def sensitivity(
 
     At an extra cost of c a side and a size of s times the run's, bar t returns s * (r - c * traded[t] / E[t-1]);
     the account compounds. It is ruined where a bar, or the worst price in it for what was held at its begin, takes
-    all. Sizes follow the equity, and where the venue would have liquidated first is not looked at: a larger size is
-    shown too well rather than too badly.
+    all; with positions side by side (`is_one_position` False) only the closes count. Sizes follow the equity, and
+    where the venue would have liquidated first is not looked at: a larger size is shown too well rather than too
+    badly.
     """
     equity = bars["equity"].to_numpy(dtype="float64")
     before = np.concatenate([[totals.start_equity], equity[:-1]])
@@ -63,7 +65,7 @@ def sensitivity(
     before, equity = before[:alive], equity[:alive]
     made = equity / before - 1
     traded = np.diff(bars["turnover"].to_numpy(dtype="float64")[:alive], prepend=0.0) / before
-    worst = _worst_inside(bars.iloc[:alive], before, is_inverse)
+    worst = _worst_inside(bars.iloc[:alive], before, is_inverse) if is_one_position else made
     shape = (len(extra_bps), len(sizes))
     total, deepest = np.empty(shape), np.empty(shape)
     for row, bps in enumerate(extra_bps):
@@ -81,7 +83,7 @@ def sensitivity(
 
 
 def _worst_inside(bars: pd.DataFrame, before: Floats, is_inverse: bool) -> Floats:
-    """(T,) return at the worst price of each bar for the position it began with; of the first instrument alone."""
+    """(T,) return at the worst price of each bar for the position it began with."""
     close, low, high, notional, position = (
         bars[name].to_numpy(dtype="float64") for name in ("close", "low", "high", "notional", "position")
     )
