@@ -41,11 +41,14 @@ class SituationReader:
         self._ends = _NAN  # of the last bar, seconds since 1970
         self._gap_s = 0.0
         self._length_s = self._late_s = 0  # seconds; known when the first bar is there
-        self._rate_line = getattr(self._data.lines, "funding_rate", None)
+        lines = self._data.lines
+        self._stamp_line, self._close_line = lines.datetime, lines.close  # looked up by name once, not at every bar
+        self._rate_line = getattr(lines, "funding_rate", None)
         self._rate = _NAN
         self._equity = self._peak = self._day_equity = self._day_low = float(self.broker.getvalue())
         self._deepest = 0.0
         self._day: int | None = None
+        self._trades: list[Any] = strategy._trades[self._data][0]  # Backtrader's own list, of tradeid 0
         self._trades_seen = 0
         self._losses = 0
         self._exit_bar = self._loss_bar = -math.inf
@@ -66,36 +69,41 @@ class SituationReader:
 
     def observe(self) -> None:
         """Take in the bar that just closed; a forming bar may come any number of times."""
-        data = self._data
-        if not len(data):
+        bar = len(self._data)
+        if not bar:
             return
         if not self._bar:
-            self._length_s, self._late_s = pace_s(data) or 0, late_s(data)
-        stamp = round((data.datetime[0] - _EPOCH_DAYS) * 86_400.0) - self._late_s
-        if len(data) == self._bar and self._closes:
-            self._closes[-1] = data.close[0]
+            self._length_s, self._late_s = pace_s(self._data) or 0, late_s(self._data)
+        stamp = round((self._stamp_line[0] - _EPOCH_DAYS) * 86_400.0) - self._late_s
+        if bar == self._bar:
+            self._closes[-1] = self._close_line[0]
         else:
-            self._closes.append(data.close[0])
-            self._gap_s = max(0.0, stamp - self._ends) if self._ends == self._ends else 0.0
-        self._bar = len(data)
+            self._closes.append(self._close_line[0])
+            self._gap_s = max(0.0, stamp - self._ends) if self._bar else 0.0
+        self._bar = bar
         self._ends = stamp + self._length_s
-        rate = _NAN if self._rate_line is None else self._rate_line[0]
-        if rate == rate:
-            self._rate = rate
+        if self._rate_line is not None:
+            rate = self._rate_line[0]
+            if rate == rate:
+                self._rate = rate
         equity = float(self.broker.getvalue())
         day = int(self._ends - 1) // 86_400
         if day != self._day:
             self._day, self._day_equity, self._day_low = day, self._equity, equity
-        self._equity, self._peak, self._day_low = equity, max(self._peak, equity), min(self._day_low, equity)
-        if self._peak > 0.0:
-            self._deepest = max(self._deepest, 1.0 - equity / self._peak)
+        self._equity = equity
+        if equity >= self._peak:
+            self._peak = equity
+        else:
+            self._day_low = min(self._day_low, equity)
+            if self._peak > 0.0:
+                self._deepest = max(self._deepest, 1.0 - equity / self._peak)
         self._count_trades()
 
     def read(self, side: int = 0) -> Situation:
         """The situation at the end of the observed bar, for someone who wants `side` (+1, -1 or 0)."""
         data, contract = self._data, self.contract
         position = self.broker.getposition(data)
-        trades = self._trades()
+        trades = self._trades
         moment = datetime.fromtimestamp(self._ends, UTC)
         price, volatility_ = float(data.close[0]), self._volatility()
         return Situation(
@@ -132,12 +140,8 @@ class SituationReader:
             **self._model_dates(),
         )
 
-    def _trades(self) -> list[Any]:
-        found: list[Any] = self._strategy._trades[self._data][0]  # Backtrader's own list, of tradeid 0
-        return found
-
     def _count_trades(self) -> None:
-        trades = self._trades()
+        trades = self._trades
         while self._trades_seen < len(trades) and trades[self._trades_seen].isclosed:
             trade = trades[self._trades_seen]
             self._trades_seen += 1
