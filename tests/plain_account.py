@@ -145,14 +145,14 @@ class PlainAccount(Worth):
     def parts(self, held, order):
         """(closed, opened) of filling an order."""
         ticket = order.ticket
-        if held.size * ticket.size >= 0.0:
+        if held.size * order.size >= 0.0:
             closed = 0.0
-        elif abs(ticket.size) < abs(held.size) * (1.0 - 1e-9):
-            closed = ticket.size
+        elif abs(order.size) < abs(held.size) * (1.0 - 1e-9):
+            closed = order.size
         else:
             closed = -held.size
-        opened = 0.0 if ticket.reduce_only else ticket.size - closed
-        return closed, opened if abs(opened) > 1e-9 * abs(ticket.size) else 0.0
+        opened = 0.0 if ticket.reduce_only else order.size - closed
+        return closed, opened if abs(opened) > 1e-9 * abs(order.size) else 0.0
 
     def end(self, order):
         """An order is over, and with it its rival and its bracket."""
@@ -299,19 +299,30 @@ class PlainAccount(Worth):
         if ticket.reduce_only and not closed:
             self.end(order)
             return
+        if ticket.wakes_from_fill is not None:
+            self.events.add("woken")
         if closed:
             bounded = self.bounded(held, price, self.behind(key, held, self.traded))
             self.take_off(key, closed, bounded, rate, ticket.reason)
         if opened and not self.open(key, opened, price, rate, ticket.reason):
             self.end(order)
             return
-        is_whole = abs(closed + opened - ticket.size) <= 1e-9 * abs(ticket.size)
+        is_whole = abs(closed + opened - order.size) <= 1e-9 * abs(order.size)
+        if is_whole and ticket.is_partial and key in self.positions:
+            self.events.add("part")
+            self.leave(order)
+            rest = abs(self.positions[key].size)
+            for each in order.parent.children:
+                each.size = math.copysign(min(abs(each.size), rest), each.size)
+            return
         if not is_whole or order.parent is not None:
             self.end(order)
             return
         self.leave(order)
         for child in order.children:
             child.is_active = True
+            if child.ticket.wakes_from_fill is not None:
+                child.wakes_at = price * (1.0 + child.ticket.wakes_from_fill)
             if child.ticket.from_fill is not None and child.ticket.trail:
                 child.trail_from(price)
             elif child.ticket.from_fill is not None:
@@ -341,7 +352,8 @@ class PlainAccount(Worth):
             behind = self.wallet() + self.profits(self.mark, but=key)
         else:
             behind = self.behind(key, held, self.traded)
-            gained = max(gained, -behind * (1.0 if self.terms.is_cross else share))
+            kept = (1.0 - share) * self.profit(held, price)
+            gained = max(gained, -behind - kept if self.terms.is_cross else -behind * share)
         released = share * held.margin
         if share == 1.0:
             del self.positions[key]

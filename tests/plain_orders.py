@@ -11,7 +11,8 @@ class Waiting:
     def __init__(self, ticket, number, parent=None):
         self.ticket, self.number, self.parent = ticket, number, parent
         self.key = (ticket.data, ticket.tradeid)
-        self.is_buy = ticket.size > 0
+        self.is_buy, self.size = ticket.size > 0, ticket.size
+        self.wakes_at = None  # the price that lets it work
         self.price, self.limit, self.gap = ticket.price, ticket.limit, 0.0
         self.is_alive, self.is_active = True, parent is None
         self.is_triggered = self.has_waited = False
@@ -34,7 +35,11 @@ class Waiting:
         self.ratchet(price)
 
     def ratchet(self, price):
-        """Bring a trailing stop to its distance from `price`, if that is nearer than where it is."""
+        """Wake at a good price; bring a trailing stop to its distance from `price`, if that is nearer."""
+        if self.wakes_at is not None:
+            if price > self.wakes_at if self.is_buy else price < self.wakes_at:
+                return
+            self.wakes_at = None
         if self.ticket.trail and not self.is_triggered:
             away = price * self.ticket.trail
             self.price = min(self.price, price + away) if self.is_buy else max(self.price, price - away)
@@ -43,4 +48,6 @@ class Waiting:
     def is_met_at(self, price):
         if self.ticket.kind == "market":
             return True
+        if self.wakes_at is not None:
+            return False
         return price >= self.level if self.is_buy == self.waits_as_stop else price <= self.level

@@ -143,7 +143,12 @@ def _bracket(random, size, close, shared):
         given = shared | {"reduce_only": bool(random.random() < 0.7), "reason": f"child {kind}"}
         is_tied = bool(random.random() < 0.6)
         price = close * (1 + away)
-        if kind == "trail":
+        if kind in ("stop", "trail") and random.random() < 0.3:
+            given["wakes_from_fill"] = -side * _away(random)
+        if kind == "limit" and random.random() < 0.4:
+            given |= {"is_partial": True, "reduce_only": True}
+            found.append(Ticket(0.4 * size, kind, price, from_fill=away if is_tied else None, **given))
+        elif kind == "trail":
             found.append(Ticket(size, kind, close, trail=abs(away), from_fill=0.0 if is_tied else None, **given))
         elif kind == "stop_limit":
             found.append(Ticket(size, kind, price, price * (1 + float(random.uniform(-0.01, 0.01))), **given))

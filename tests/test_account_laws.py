@@ -7,7 +7,7 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plain_account import PlainAccount
 from plain_worth import Position, Worth
@@ -60,7 +60,7 @@ def test_the_random_runs_contain_what_the_laws_are_about():
         happened |= plain.events
         reasons |= {fill[-1] for fill in plain.fills}
 
-    assert happened == {"refused", "too dear", "triggered", "bankrupt", "funded from margin"}
+    assert happened == {"refused", "too dear", "triggered", "bankrupt", "funded from margin", "part", "woken"}
     children = {"child stop", "child limit", "child trail", "child stop_limit"}
     entries = {"market", "limit", "stop", "trail", "stop_limit", "trail_limit", "pair", "reduce"}
     assert reasons == children | entries | {"liquidation"}
@@ -82,6 +82,7 @@ def test_equity_is_never_below_zero_and_never_unexplained(seed):
 
 @settings(max_examples=100)
 @given(seed=seeds)
+@example(seed=248)  # a part is closed of a position whose open profit is all that the account has
 def test_trades_gain_what_the_account_gains(seed):
     terms, tables, script = drawn(seed)
     last = len(tables[0]) - 3
@@ -294,7 +295,7 @@ def without_shares(script):
 
 
 def fixed(child):
-    return replace(child, from_fill=None)
+    return replace(child, from_fill=None, wakes_from_fill=None)
 
 
 def turned(ticket, mirrored):

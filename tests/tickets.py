@@ -81,6 +81,8 @@ class Ticket:
     tradeid: int = 0
     reduce_only: bool = False
     from_fill: float | None = None
+    wakes_from_fill: float | None = None
+    is_partial: bool = False
     reason: str = ""
     children: tuple[Ticket, ...] = ()
     rival: Ticket | None = None  # an earlier one: of the two, who fills cancels the other
@@ -147,6 +149,10 @@ class Scripted(bt.Strategy):
         given = {name: value for name, value in given.items() if value is not None}
         if ticket.from_fill is not None:
             given["from_fill"] = ticket.from_fill
+        if ticket.wakes_from_fill is not None:
+            given["wakes_from_fill"] = ticket.wakes_from_fill
+        if ticket.is_partial:
+            given["partial"] = True
         order = (self.buy if ticket.size > 0 else self.sell)(
             data=self.datas[ticket.data],
             size=abs(ticket.size),

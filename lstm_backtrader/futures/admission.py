@@ -148,7 +148,7 @@ class OrderDesk(FillingAccount):
         siblings.remove(order)
         for each in siblings:
             if abs(each.executed.remsize) > abs(leg.size):
-                each.executed.remsize = -leg.size
+                each.executed.remsize = math.copysign(leg.size, each.executed.remsize)
 
 
 def _place_from_fill(order: Any, fill: float) -> None:

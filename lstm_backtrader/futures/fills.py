@@ -122,8 +122,9 @@ class FillingAccount(FuturesAccount):
         released = leg.reduce(closed)
         if not self._is_cross:
             behind = released
-        if not is_one_of_many:
-            gained = max(gained, -behind)  # of a price at bankruptcy, rounding may lose a little more
+        if not is_one_of_many:  # of a price at bankruptcy, rounding may lose a little more
+            kept = leg.profit(price) if self._is_cross else 0.0  # by what is still held
+            gained = max(gained, -behind - kept)
         left = max(0.0, behind + gained)
         if self._is_cross and leg.size:
             left = max(0.0, left + leg.profit(price))

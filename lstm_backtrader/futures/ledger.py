@@ -38,7 +38,7 @@ class AmbiguousBar(NamedTuple):
 
     time: float
     data: Any
-    ends: tuple[str, ...]  # of "stop", "target", "liquidation"
+    ends: tuple[str, ...]  # of "stop", "target", "liquidation", and "waking" of a stop that slept
 
 
 @dataclass

@@ -188,6 +188,8 @@ class BarPlayer(LiquidatingAccount):
         if leg.size * order.size < 0.0 and matching.may_be_met(order, self._bars[order.data].traded):
             found = self._ends.setdefault((order.data, order.tradeid), set())
             found.add("stop" if matching.is_stop(order) else "target")
+            if matching.sleeps(order):  # whether it is woken before its price is met decides, too
+                found.add("waking")
 
     def _happen(self, event: _Event) -> None:
         if event.order is not None:
