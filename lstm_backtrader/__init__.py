@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from lstm_backtrader.instruments import add_instruments
     from lstm_backtrader.reporting.report import report, report_from_equity
     from lstm_backtrader.session import instrument, run
+    from lstm_backtrader.tuning.config import TuneConfig
+    from lstm_backtrader.tuning.tune import tune
 
 __version__ = "0.1.0"
 
@@ -50,6 +52,7 @@ _HOME = {
     "LSTMSignal": "lstm_backtrader.indicators.lstm",
     "StoreFeed": "lstm_backtrader.datafeeds.store_feed",
     "TrainConfig": "lstm_backtrader.forecast.train_config",
+    "TuneConfig": "lstm_backtrader.tuning.config",
     "WalkForwardConfig": "lstm_backtrader.forecast.folds",
     "add_instruments": "lstm_backtrader.instruments",
     "audit": "lstm_backtrader.auditing.subjects",
@@ -70,6 +73,7 @@ _HOME = {
     "run": "lstm_backtrader.session",
     "train": "lstm_backtrader.forecast.training",
     "train_pooled": "lstm_backtrader.forecast.pooling",
+    "tune": "lstm_backtrader.tuning.tune",
     "walk_forward": "lstm_backtrader.forecast.walkforward",
 }
 _SUBPACKAGES = ("datafeeds", "strategies")
@@ -84,6 +88,7 @@ __all__ = [
     "LSTMSignal",
     "StoreFeed",
     "TrainConfig",
+    "TuneConfig",
     "WalkForwardConfig",
     "add_instruments",
     "audit",
@@ -106,6 +111,7 @@ __all__ = [
     "strategies",
     "train",
     "train_pooled",
+    "tune",
     "walk_forward",
 ]
 

@@ -50,7 +50,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     if path is not None:
         from lstm_backtrader.config_file import read_config
 
-        commands = {"train": train, "walk-forward": walk_forward, "backtest": backtest}
+        commands = {"train": train, "walk-forward": walk_forward, "backtest": backtest, "tune": tune}
         types = {name: get_type_hints(command) for name, command in commands.items()}
         kept = {
             name: {k: v for k, v in each.items() if k not in ("return", "config")} for name, each in types.items()
@@ -297,6 +297,113 @@ def backtest(
     finer = None if intrabar_data is None else read_candles(intrabar_data)
     files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data, "events": event_data}
     _trade(files, candles, model, out, settings, _span(from_, until), finer, ambiguity)
+
+
+@app.command()
+def tune(
+    data: o.Data,
+    out: Annotated[Path, typer.Option(help="Directory for the search, the winner's model and its report.")],
+    config: Config = None,
+    funding: o.Funding = None,
+    mark: o.Mark = None,
+    event_data: o.EventData = None,
+    event_latency: o.EventLatency = "0s",
+    space: o.SpaceFile = None,
+    trials: o.Trials = 50,
+    objective: o.ObjectiveName = "sharpe",
+    folds: o.InnerFolds = 4,
+    test_from: o.TestFrom = None,
+    test_fraction: o.TestFraction = 0.2,
+    workers: o.Workers = 1,
+    prune: o.Prune = False,
+    search_seed: o.SearchSeed = 0,
+    features: o.Features = None,
+    feature_module: o.FeatureModule = None,
+    label: o.LabelName = "scaled_return",
+    horizon: o.Horizon = 24,
+    context: o.Context = 384,
+    stride: o.Stride = None,
+    hidden: o.Hidden = 16,
+    layers: o.Layers = 1,
+    cell: o.CellName = "lstm",
+    seeds: o.Seeds = 3,
+    seed: o.Seed = 0,
+    steps: o.Steps = 800,
+    batch: o.Batch = 32,
+    learning_rate: o.LearningRate = 3e-3,
+    weight_decay: o.WeightDecay = 1e-3,
+    dropout: o.Dropout = 0.1,
+    patience: o.Patience = 8,
+    event: o.Events = None,
+    event_weight: o.EventWeight = 0.0,
+    uniqueness: o.Uniqueness = False,
+    val_fraction: o.ValFraction = 0.15,
+    embargo: o.Embargo = 168,
+    expires: o.Expires = None,
+    device: o.DeviceName = "auto",
+    contract: o.ContractName = None,
+    cash: o.Cash = None,
+    leverage: o.Leverage = 1.0,
+    margin_mode: o.MarginModeName = "isolated",
+    intrabar: o.IntrabarName = "pessimistic",
+    fraction: o.Fraction = 0.95,
+    stop_loss: o.StopLoss = 0.0,
+    take_profit: o.TakeProfit = 0.0,
+    trailing: o.Trailing = 0.0,
+    fee_bps: o.FeeBps = None,
+    threshold: o.Threshold = None,
+) -> None:
+    """Search model, features and rules on inner folds, and judge the winner once on bars that no trial has seen.
+
+    What the space leaves open is as the other options say. A search that was stopped goes on when started again.
+    """
+    account, settings = _backtest_config(locals()), _train_config(locals())
+    from lstm_backtrader.candle_files import read_candles
+    from lstm_backtrader.tuning.config import TuneConfig
+    from lstm_backtrader.tuning.section import sentences
+    from lstm_backtrader.tuning.space_file import read_space
+    from lstm_backtrader.tuning.tables import trials_table
+    from lstm_backtrader.tuning.tune import tune as search
+
+    plan = TuneConfig(
+        trials=trials,
+        folds=folds,
+        test_from=test_from,
+        test_fraction=test_fraction,
+        objective=objective,  # type: ignore[arg-type]  # checked there
+        prune=prune,
+        workers=workers,
+        seed=search_seed,
+        train=settings,
+        account=account,
+    )
+    _check_out(out)
+    wanted = None if space is None else read_space(space)  # a wrong one is refused before the candles are read
+    candles = read_candles(data, funding=funding, mark=mark, events=event_data, latency=event_latency)
+    show_notes(data, candles)
+    files = {"data": data, "funding": funding, "mark": mark, "events": event_data, "space": space}
+    with progress_bars() as advance:
+        found = search(
+            candles,
+            out,
+            plan,
+            space=wanted,
+            symbol=market_name(data),
+            device=device,  # type: ignore[arg-type]  # checked there
+            own_module=feature_module,
+            inputs=_hashes(files, {"data": candles}),
+            tick=advance,
+        )
+    show_whole(trials_table(found.document))
+    show(
+        *sentences(found.document),
+        "",
+        f"The winner from {found.document['test']['begin']} on, trained on all before:",
+        account_table(found.report, f"LSTM {found.candidate.account.leverage:g}x"),
+        *found.report.metrics["notes"],
+        *found.report.metrics["significance"]["sentences"],
+        f"{_DISCLAIMER}\nmodel: {found.model}\nreport: {found.report.html}",
+    )
 
 
 @app.command()

@@ -1,9 +1,9 @@
 """A TOML file of options for the command `lbt`, checked before it is used.
 
 Keys are the names of options without their dashes. Those at the top are of the command that is run; a table
-`[train]`, `[walk-forward]` or `[backtest]` holds those of one command, so that a file can serve all three.
-`walk-forward`, which trains and trades, also takes what it knows of `[train]` and `[backtest]`. Paths are relative
-to the file.
+`[train]`, `[walk-forward]`, `[tune]` or `[backtest]` holds those of one command, so that a file can serve all four.
+`walk-forward` and `tune`, which train and trade, also take what they know of `[train]` and `[backtest]`. Paths are
+relative to the file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lstm_backtrader.errors import ConfigError
 
 OWN = ("out", "from_", "until", "model")  # never taken from another command's table
-INHERITED = {"walk-forward": ("train", "backtest")}
+INHERITED = {"walk-forward": ("train", "backtest"), "tune": ("train", "backtest")}
 
 Options = Mapping[str, Mapping[str, Any]]  # command -> parameter -> type, which is whatever a signature says
 
@@ -36,12 +36,7 @@ def read_config(path: Path, command: str, options: Options) -> dict[str, object]
     `options` names the parameters of every command and their types. Raises `ConfigError` for what is no TOML, an
     unknown key, or a value of the wrong type.
     """
-    try:
-        given = _dashed(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}). Give a TOML file to --config.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no TOML ({error}). Write lines such as `horizon = 24`.") from error
+    given = read_toml(path, "--config")
     tables = {name: given.pop(name) for name in options if isinstance(given.get(name), dict)}
     try:
         found = _checked(given, options[command])
@@ -70,6 +65,16 @@ def _one(name: str, value: object, types: Mapping[str, Any], command: str, path:
             f"under the command that takes them."
         )
     return value[0]
+
+
+def read_toml(path: Path, option: str) -> dict[str, Any]:
+    """The tables of a file, underscores in keys as dashes. `option`: where it was named. Raises `ConfigError`."""
+    try:
+        return _dashed(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}). Give a TOML file to {option}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML ({error}). Write lines such as `horizon = 24`.") from error
 
 
 def option_name(parameter: str) -> str:

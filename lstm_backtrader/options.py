@@ -85,6 +85,21 @@ WithRnn = Annotated[bool, Option("--rnn", help="Train a vanilla RNN beside it, t
 Coverage = Annotated[float, Option(help="Of the interval lo to hi: 0.9 holds nine in ten.")]
 Adaptive = Annotated[bool, Option("--adaptive", help="Adapt the interval to its own misses.")]
 
+# tune
+SpaceFile = Annotated[
+    Path | None, Option("--space", help="TOML file of what may vary; default sizes, features, exits.")
+]
+Trials = Annotated[int, Option(help="Configurations to try, those of an earlier run among them.")]
+ObjectiveName = Annotated[str, Option(help="sharpe, net, or ic; the mean over the inner folds.")]
+InnerFolds = Annotated[int, Option("--folds", help="Inner folds that trials are judged by.")]
+TestFrom = Annotated[datetime | None, Option(formats=DAY, help="First day kept for the winner, UTC.")]
+TestFraction = Annotated[float, Option(help="Last part of the data kept for the winner, without --test-from.")]
+Workers = Annotated[int, Option(help="Processes that run trials.")]
+Prune = Annotated[
+    bool, Option("--prune", help="Give trials up that are behind the others after half of the folds.")
+]
+SearchSeed = Annotated[int, Option(help="Seed of the search.")]
+
 # account
 From = Annotated[
     datetime | None, Option("--from", formats=DAY, help="First day to trade, UTC; default the first unseen bar.")

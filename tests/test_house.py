@@ -50,7 +50,7 @@ FLOORS = {
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
         forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward
         forecast.shuffled forecast.retraining forecast.importance forecast.unseen forecast.rivals forecast.bands
-        forecast.pool forecast.pooling
+        forecast.pool forecast.pooling forecast.fold_forecast
         forecast.evaluation_scene forecast.evaluation_skill forecast.evaluation_doubts forecast.evaluation""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
@@ -72,7 +72,9 @@ FLOORS = {
         download_command btrun data_command store_table report_tables train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
-        auditing.subjects auditing.command""",
+        auditing.subjects auditing.command tuning.config tuning.space tuning.space_file tuning.spans tuning.recorded
+        tuning.stage tuning.score tuning.workers tuning.study tuning.search tuning.section tuning.tables
+        tuning.tune""",
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = (
@@ -81,6 +83,7 @@ SUBPACKAGES = (
     "indicators",
     "reporting",
     "auditing",
+    "tuning",
     "strategies",
     "datafeeds",
     "datafeeds.loopback",
@@ -94,7 +97,7 @@ ALLOWED = {
     "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
     "pydantic": """forecast.manifest forecast.schedule forecast.trials forecast.ledger config_file
-        futures.venue_files datafeeds.store_manifest paper_account""",
+        futures.venue_files datafeeds.store_manifest paper_account tuning.space_file""",
     "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
         futures.playing futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample
@@ -107,8 +110,10 @@ ALLOWED = {
     "matplotlib": "reporting.tearsheet",
     "plotly": "reporting.linked",
     "typer": "cli options",
+    "optuna": "tuning.study tuning.search",
     "arch": "reporting.significance",
-    "rich": "terminal store_table report_tables venue_tables ledger_table evaluation_tables",
+    "rich": """terminal store_table report_tables venue_tables ledger_table evaluation_tables
+        tuning.tables""",
 }
 
 
@@ -200,7 +205,7 @@ def test_libraries_are_imported_only_where_they_belong(name):
 
 
 @each_module
-@pytest.mark.parametrize("library", ["ccxt", "quantstats", "plotly", "matplotlib", "talib", "arch"])
+@pytest.mark.parametrize("library", ["ccxt", "quantstats", "plotly", "matplotlib", "talib", "arch", "optuna"])
 def test_slow_libraries_load_inside_the_function_that_needs_them(name, library):
     assert library not in {other.partition(".")[0] for other in imported(name, late=False)}
 

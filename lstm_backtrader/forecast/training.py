@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import logging
 import os
 import platform
@@ -204,6 +206,16 @@ def assemble(
 def training_entry(config: TrainConfig) -> dict[str, int | float | str | bool | list[str] | None]:
     """The config as the manifest keeps it."""
     return {**asdict(config), "events": list(config.events), "features": list(config.features)}
+
+
+def training_key(config: TrainConfig, device: str, **data: str) -> str:
+    """SHA-256 of all that decides the weights: config, code of features and label, device, versions, and `data`."""
+    parts = {**data, "config": training_entry(config), "device": device, "versions": versions()}
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    for spec in config.feature_specs():
+        digest.update(str(spec).encode() + spec.code())
+    digest.update(config.label_spec().code())
+    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -7,8 +7,6 @@ kill the next run finds it there, and a fold of another config or other data is 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -37,7 +35,15 @@ from lstm_backtrader.forecast.network import one_thread
 from lstm_backtrader.forecast.schedule import Plan, ScheduledModel, ScheduleManifest
 from lstm_backtrader.forecast.scheduled import ScheduledForecaster, make_schedule
 from lstm_backtrader.forecast.train_config import TrainConfig
-from lstm_backtrader.forecast.training import FittedNet, assemble, fit_net, training_entry, versions, warn_of_seam
+from lstm_backtrader.forecast.training import (
+    FittedNet,
+    assemble,
+    fit_net,
+    training_entry,
+    training_key,
+    versions,
+    warn_of_seam,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +159,8 @@ class _Training:
         self.candles = self.fold.train_bars(self.candles)
         self.data_sha256 = candles_sha256(self.candles)
         if self.store is not None:
-            self.path = self.store / f"{self.fold.begin:%Y-%m-%d-%H%M}-{self._key()[:16]}"
+            key = training_key(self.config, self.device, data=self.data_sha256, begin=self.fold.begin.isoformat())
+            self.path = self.store / f"{self.fold.begin:%Y-%m-%d-%H%M}-{key[:16]}"
             self.model = self._find()
 
     def fit(self, seed: int, progress: Callable[[int, int, int], None]) -> None:
@@ -182,21 +189,6 @@ class _Training:
         if self.store is not None:
             model.save(self.path)
         self.model = model
-
-    def _key(self) -> str:
-        """SHA-256 of all that decides the weights: data, config, features, device and versions."""
-        parts = {
-            "data": self.data_sha256,
-            "begin": self.fold.begin.isoformat(),
-            "config": training_entry(self.config),
-            "device": self.device,
-            "versions": versions(),
-        }
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-        for spec in self.config.feature_specs():
-            digest.update(str(spec).encode() + spec.code())
-        digest.update(self.config.label_spec().code())
-        return digest.hexdigest()
 
     def _find(self) -> LSTMForecaster | None:
         """The model of this fold, if an earlier run has finished it."""
