@@ -67,9 +67,10 @@ def walk(seed: int, bars: int = BARS, memory: float = 0.0) -> pd.DataFrame:
     )
 
 
-def one(seed: int, trials: int, memory: float, bars: int = BARS) -> dict[str, float]:
+def one(seed: int, trials: int, memory: float, bars: int = BARS, prune: bool = False) -> dict[str, float]:
     """Tune on the walk of that seed with a ledger of its own; confidences on inner folds and test span."""
-    config = TuneConfig(trials=trials, folds=3, seed=seed, train=TRAIN, account=BacktestConfig(fee_bps=0.0))
+    account = BacktestConfig(fee_bps=0.0)
+    config = TuneConfig(trials=trials, folds=3, seed=seed, prune=prune, train=TRAIN, account=account)
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.jsonl")
         found = tune(
@@ -93,12 +94,13 @@ def main() -> int:
     )
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--memory", type=float, default=0.0, help="0: a random walk")
+    parser.add_argument("--prune", action="store_true", help="give trials up that are behind")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="JSON of all runs")
     given = parser.parse_args()
     os.environ["LBT_CACHE"] = "off"
     runs: list[dict[str, float]] = []
     for seed in range(given.first, given.first + given.runs):
-        runs.append(one(seed, given.trials, given.memory))
+        runs.append(one(seed, given.trials, given.memory, prune=given.prune))
         print(seed, *(f"{name} {value:.3g}" for name, value in runs[-1].items()), flush=True)
     for name in ("inner_psr", "inner_dsr", "test_psr", "test_dsr"):
         above = sum(run[name] > CONFIDENCE for run in runs)
