@@ -6,6 +6,7 @@ candles, funding.
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,12 @@ def volume_of(bucket: dict[str, Any]) -> float | None:
     """Base coin traded in a bar; None where BitMEX does not tell."""
     told = bucket.get("homeNotional")
     return None if told is None else float(told)
+
+
+def time_of(exchange: Any) -> int:
+    """BitMEX's time in ms, to the second below: it has no call for it, but every answer is dated."""
+    exchange.request("funding", "public", "GET", {"count": 1}, config={"cost": 5})
+    return round(parsedate_to_datetime(exchange.last_response_headers["Date"]).timestamp() * 1000)
 
 
 @cache
@@ -27,7 +34,10 @@ def bitmex_class() -> Any:  # a class that is made of one of ccxt's, which has n
 
 def _with_base_volume(theirs: Any) -> Any:
     class Bitmex(theirs):
-        """ccxt's own client, with volume in the base coin."""
+        """ccxt's own client, with volume in the base coin, and the time."""
+
+        def fetch_time(self, params: Any = None) -> int:
+            return time_of(self)
 
         def parse_ohlcv(self, ohlcv: Any, market: Any = None) -> list[Any]:
             return [*super().parse_ohlcv(ohlcv, market)[:5], volume_of(ohlcv)]
@@ -84,6 +94,9 @@ def _ours() -> Any:
             query = self.urlencode(params) if params else ""
             url = f"{self.urls['api']['public']}/api/{self.version}/{path}" + (f"?{query}" if query else "")
             return {"url": url, "method": method, "body": body, "headers": headers}
+
+        def fetch_time(self, params: Any = None) -> int:
+            return time_of(self)
 
         def fetch_markets(self, params: Any = None) -> list[Any]:
             rows = self._get("instrument/active", params or {})

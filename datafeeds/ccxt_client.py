@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from lstm_backtrader.candles import format_timeframe, timeframe_seconds
@@ -60,7 +60,6 @@ class VenueClient:
         self.habits = habits_of(venue)
         self._status: int | None = None
         self._retry_after_s: float | None = None
-        self._date_ms: int | None = None  # of the last answer's header
         self._clock: tuple[int, float] | None = None  # the venue's ms, and our monotonic s when it arrived
         self._tries = 1
         self._has_answered = False
@@ -88,7 +87,7 @@ class VenueClient:
 
         def asking(*args: Any, **kwargs: Any) -> Any:
             most = self.retry.tries if self._has_answered else min(self.retry.tries, self.retry.first_tries)
-            for tries in range(1, most + 1):
+            for tries in count(1):
                 self._tries = tries
                 self._status = self._retry_after_s = None
                 try:
@@ -99,7 +98,6 @@ class VenueClient:
                     if is_last or not will_pass(error, self.venue, self._status):
                         raise
                     self._wait(error, self.retry.wait_s(tries, told_s))
-            raise AssertionError("the last try returns or raises")
 
         return asking
 
@@ -141,14 +139,8 @@ class VenueClient:
 
     def read_clock(self) -> tuple[int, float]:
         """Ask the venue what time it is: ms, UTC, and our monotonic seconds when the answer came."""
-        if self.exchange.has.get("fetchTime"):
-            told_ms = self.ask("fetch_time")
-        else:  # every answer carries the time, to the second
-            self.ask("fetch_markets")
-            told_ms = self._date_ms
-        if told_ms is None:
-            raise VenueError(f"{self.venue} does not tell the time. Try again later.")
-        clock = self._clock = (int(told_ms), time.monotonic())
+        told_ms = int(self.ask("fetch_time"))
+        clock = self._clock = (told_ms, time.monotonic())
         self.exchange.milliseconds = self.now_ms  # what is recent, and where a page may end, it asks itself
         self.exchange.lastRestRequestTimestamp = self.now_ms()  # which the limiter counts from, by the same clock
         return clock
@@ -160,8 +152,6 @@ class VenueClient:
         self._status = response.status_code
         self._has_answered = True
         self._retry_after_s = _seconds(response.headers.get("Retry-After"))
-        if "Date" in response.headers:
-            self._date_ms = round(parsedate_to_datetime(response.headers["Date"]).timestamp() * 1000)
         if response.status_code < 400:
             try:
                 json.loads(response.content)

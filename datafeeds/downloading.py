@@ -80,12 +80,12 @@ def _span_to_fetch(
     now = pd.Timestamp(client.now_ms(), unit="ms", tz="UTC")
     begin = moment(since, "since")
     end = now if until is None else moment(until, "until")
-    if begin >= end:
-        raise ConfigError(f"since {begin:%Y-%m-%d %H:%M} is not before until {end:%Y-%m-%d %H:%M}. Swap them.")
     if begin >= now:
         raise ConfigError(
             f"since {begin:%Y-%m-%d %H:%M} is in the future at {client.venue}. Choose an earlier day."
         )
+    if begin >= end:
+        raise ConfigError(f"since {begin:%Y-%m-%d %H:%M} is not before until {end:%Y-%m-%d %H:%M}. Swap them.")
     if begin < _GENESIS:
         raise ConfigError(f"since {begin:%Y-%m-%d} is before there was anything to trade. Choose a later day.")
     note = ""
@@ -94,7 +94,10 @@ def _span_to_fetch(
         oldest = (now - pd.Timedelta(days=kept)).ceil("1D")
         if begin < oldest:
             begin, note = oldest, f"{client.venue} keeps {kept} days of open interest"
-    return begin, min(end, now), note
+    end = min(end, now)
+    if series.step is not None:
+        begin, end = begin.ceil(series.step), end.floor(series.step)
+    return begin, end, note
 
 
 def _ms(stamp: pd.Timestamp) -> int:

@@ -13,6 +13,7 @@ from lstm_backtrader.datafeeds.ccxt_client import connect
 from lstm_backtrader.datafeeds.ccxt_habits import did_you_mean, habits_of
 from lstm_backtrader.datafeeds.downloading import Downloaded, download, series_to_fetch
 from lstm_backtrader.datafeeds.series import Kind, Series
+from lstm_backtrader.datafeeds.spans import Span
 from lstm_backtrader.datafeeds.store import Store
 from lstm_backtrader.errors import ConfigError
 
@@ -64,19 +65,24 @@ def run_download(
 
 
 def _lines(done: Downloaded, store: Store) -> Iterator[str]:
-    manifest = store.manifest(done.series)
-    held = "nothing in the store"
-    if manifest.parts:
-        held = f"{manifest.parts[0].first:%Y-%m-%d %H:%M} to {manifest.parts[-1].last:%Y-%m-%d %H:%M} UTC"
+    parts = store.manifest(done.series).parts
+    gaps = list(done.gaps)
+    held = f"nothing from {done.series.venue} in the store"
+    if parts:
+        first = pd.Timestamp(parts[0].first)
+        held = f"{first:%Y-%m-%d %H:%M} to {parts[-1].last:%Y-%m-%d %H:%M} UTC"
+        if any(end <= first for _, end in gaps):
+            held += f", and nothing before at {done.series.venue}"
+        gaps = [gap for gap in gaps if gap[1] > first]
     yield f"{done.series}: {done.rows:,} new rows; {held}" + (f" ({done.note})" if done.note else "")
-    yield from _gap_lines(done.series, done.gaps)
+    yield from _gap_lines(done.series, gaps)
 
 
-def _gap_lines(series: Series, gaps: Iterable[tuple[pd.Timestamp, pd.Timestamp]]) -> Iterator[str]:
-    found = sorted(gaps, key=lambda gap: gap[0] - gap[1])
-    for start, end in sorted(found[:_GAPS_SHOWN]):
+def _gap_lines(series: Series, gaps: Iterable[Span]) -> Iterator[str]:
+    longest_first = sorted(gaps, key=lambda gap: gap[0] - gap[1])
+    for start, end in sorted(longest_first[:_GAPS_SHOWN]):
         bars = 0 if series.step is None else (end - start) // series.step
         span = f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
         yield f"  gap, asked for twice: {span}, {bars:,} bar{'s' * (bars != 1)}"
-    if len(found) > _GAPS_SHOWN:
-        yield f"  and {len(found) - _GAPS_SHOWN:,} shorter gaps; they stay as they are"
+    if len(longest_first) > _GAPS_SHOWN:
+        yield f"  and {len(longest_first) - _GAPS_SHOWN:,} that are not longer"

@@ -202,7 +202,7 @@ def test_earlier_bars_can_be_added_in_front(tmp_path):
 
 def test_the_progress_ends_at_its_total(tmp_path):
     seen = []
-    with serving(served("bybit", "BTC/USD:BTC", 2500), now=START + 2500 * HOUR) as loopback:
+    with serving(served("bybit", "BTC/USD:BTC", 2501), now=START + 2500.4 * HOUR) as loopback:
         series = Series("bybit", "BTC/USD:BTC", "candles", "1h")
         download(client_of(loopback), Store(tmp_path), series, START, None, lambda *told: seen.append(told))
     assert seen[-1] == (str(series), 2500, 2500)
@@ -223,14 +223,14 @@ def test_open_interest_of_binance_goes_back_thirty_days(tmp_path):
     ("since", "until", "says"),
     [
         ("2023-01-05", "2023-01-04", "since 2023-01-05 00:00 is not before until 2023-01-04 00:00. Swap them"),
-        ("2030-01-01", None, "since 2030-01-01 00:00 is not before until"),
+        ("2030-01-01", None, "since 2030-01-01 00:00 is in the future at bybit. Choose an earlier day"),
         ("2030-01-01", "2030-01-02", "since 2030-01-01 00:00 is in the future at bybit. Choose an earlier day"),
         ("1999-01-01", None, "since 1999-01-01 is before there was anything to trade. Choose a later day"),
     ],
 )
 def test_days_that_cannot_be_are_refused(since, until, says, tmp_path):
     with (
-        serving(served("bybit", "BTC/USD:BTC", 9), now=START + 9 * HOUR) as loopback,
+        serving(served("bybit", "BTC/USD:BTC", 9), now=START + 900 * HOUR) as loopback,
         pytest.raises(ConfigError, match=says),
     ):
         download(
@@ -309,6 +309,25 @@ def test_the_command_tells_rows_spans_and_gaps_and_what_to_do_with_them(lbt, tmp
     ]
 
 
+def test_the_time_before_a_listing_is_no_gap_to_read_about(lbt):
+    with serving(served("bybit", "BTC/USD:BTC", 90), now=START + 90 * HOUR) as loopback:
+        first, *others = lbt(loopback, since="2021-06-01").out.splitlines()
+    assert first == (
+        "bybit:BTC/USD:BTC:1h: 90 new rows; 2023-01-01 00:00 to 2023-01-04 17:00 UTC, and nothing before at bybit"
+    )
+    assert [line.split()[0] for line in others] == ["store:"]
+
+
+def test_of_many_gaps_the_longest_are_listed(lbt):
+    whole = served("bybit", "BTC/USD:BTC", 300)
+    gone = [n for n in range(300) if n % 20 == 7 or n in (100, 101, 102)]
+    market = replace(whole, candles=whole.candles.drop(whole.candles.index[gone]))
+    with serving(market, now=START + 300 * HOUR) as loopback:
+        lines = lbt(loopback).out.splitlines()
+    assert "  gap, asked for twice: 2023-01-05 04:00 to 2023-01-05 07:00, 3 bars" in lines
+    assert lines[6] == "  and 11 that are not longer"
+
+
 def test_until_is_a_whole_day(lbt):
     with serving(served("bybit", "BTC/USD:BTC", 900), now=START + 900 * HOUR) as loopback:
         outcome = lbt(loopback, "BTC/USD:BTC", "--until", "2023-01-10")
@@ -322,7 +341,7 @@ def test_until_is_a_whole_day(lbt):
         ({"symbol": "BTC/USDT"}, (), "bybit has no perpetual 'BTC/USDT'. Did you mean 'BTC/USD:BTC'?"),
         ({"timeframe": "1hour"}, (), "timeframe '1hour' is unknown. Write a number and D, h, m or s"),
         ({"timeframe": "8h"}, (), "bybit has no 8h bars; it has 1m, 3m,"),
-        ({"since": "2030-01-01"}, (), "is not before until"),
+        ({"since": "2030-01-01"}, (), "since 2030-01-01 00:00 is in the future at bybit. Choose an earlier day."),
         ({}, ("--until", "2022-01-01"), "--until 2022-01-01 is before --since 2023-01-01. Swap them."),
         ({}, ("--with", "marks"), "--with 'marks' is none of mark, funding, open-interest. Did you mean 'mark'?"),
         (
