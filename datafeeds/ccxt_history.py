@@ -6,7 +6,7 @@ page may come short, in any order, with rows twice or beside the span, and a gap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -147,16 +147,26 @@ def _asker(client: VenueClient, series: Series, step_ms: int, limit: int) -> Cal
         if kind == "open_interest":
             told = client.ask("fetch_open_interest_history", symbol, series.timeframe, begin, limit, {"until": end})
             name = "openInterestAmount" if market["linear"] else "openInterestValue"
-            return {int(row["timestamp"]): (float(row[name]),) for row in told}
+            return _numbers((row["timestamp"], [row[name]]) for row in told)
         params = {"until": end, **({"price": "mark"} if kind == "mark" else {})}
         bars = client.ask("fetch_ohlcv", symbol, series.timeframe, begin, limit, params)
         width = 1 + len(series.columns)  # mark prices have no volume
-        rows = {int(bar[0]) // step_ms * step_ms: tuple(map(float, bar[1:width])) for bar in bars}
+        rows = _numbers((bar[0] // step_ms * step_ms, bar[1:width]) for bar in bars)
         if in_contracts:
             rows = {time: (*row[:4], _in_coin(row, market["contractSize"])) for time, row in rows.items()}
         return rows
 
     return ask
+
+
+def _numbers(told: Iterable[tuple[int, list[float | None]]]) -> Rows:
+    """Rows of numbers; one with a field that the venue has left empty is no row."""
+    rows = {}
+    for time, values in told:
+        numbers = tuple(float(value) for value in values if value is not None)
+        if len(numbers) == len(values):
+            rows[int(time)] = numbers
+    return rows
 
 
 def _in_coin(bar: tuple[float, ...], contract_size: float) -> float:
@@ -177,7 +187,7 @@ def _funding_pages(client: VenueClient, series: Series, start: int, end: int) ->
         if habits.funding_by_page:
             return _by_number(client, symbol, begin)
         told = client.ask("fetch_funding_rate_history", symbol, begin, habits.rates, {"until": until})
-        return {int(row["timestamp"]): (float(row["fundingRate"]),) for row in told}
+        return _numbers((row["timestamp"], [row["fundingRate"]]) for row in told)
 
     page_ms, limit = habits.rates * _FUNDING_MS, habits.rates
     if habits.funding_by_page:
@@ -196,7 +206,7 @@ def _by_number(client: VenueClient, symbol: str, begin: int) -> Rows:
     rows: Rows = {}
     for number in range(1, _MAX_PAGES):
         told = client.ask("fetch_funding_rate_history", symbol, None, client.habits.rates, {"pageNo": number})
-        rows |= {int(row["timestamp"]): (float(row["fundingRate"]),) for row in told}
+        rows |= _numbers((row["timestamp"], [row["fundingRate"]]) for row in told)
         if not told or min(int(row["timestamp"]) for row in told) <= begin:
             break
     return rows

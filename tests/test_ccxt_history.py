@@ -97,6 +97,24 @@ def test_a_bar_that_closed_just_now_and_is_not_there_is_no_gap():
     assert page.span == (START, START + 98 * HOUR)
 
 
+def test_a_bar_without_a_price_is_no_bar():
+    market = served("bybit", "BTC/USD:BTC", 20)
+    with serving(market, now=START + 20 * HOUR) as loopback:
+        client = client_of(loopback)
+        ask = client.ask
+
+        def with_an_empty_field(method, *given):
+            told = ask(method, *given)
+            return [[*bar[:4], None if bar[0] == at(7) else bar[4], bar[5]] for bar in told]
+
+        client.market("BTC/USD:BTC")
+        client.read_clock()
+        client.ask = with_an_empty_field
+        (page,) = pages_of(client, "candles", 20)
+    assert_rows(page.rows, market.candles.drop(market.candles.index[7]))
+    assert page.gaps == ((START + 7 * HOUR, START + 8 * HOUR),)
+
+
 def test_the_years_before_a_listing_cost_a_few_requests():
     market = served("bybit", "BTC/USD:BTC", 100)
     with serving(market, now=START + 100 * HOUR) as loopback:
