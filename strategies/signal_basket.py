@@ -85,10 +85,17 @@ class SignalBasket(bt.Strategy, metaclass=p.StrategyWithParameters):
         return found
 
     def _getminperstatus(self) -> int:
-        """Backtrader asks whether to call `next`: as soon as one instrument is ready, not only when all are."""
+        """Backtrader asks whether to call `next`: once one instrument is ready, not only when all are.
+
+        Nor before it may trade, so that a report begins there.
+        """
         left = [needed - len(data) for needed, data in zip(self._minperiods, self.datas, strict=True)]
-        self._minperstatus = min(left) if len(self.data) else 1
+        may_trade = len(self.data) and self._may_trade(self.data)
+        self._minperstatus = min(left) if may_trade else 1
         return self._minperstatus
+
+    def _may_trade(self, data: Any) -> bool:
+        return self._trade_from is None or bool(data.datetime.datetime() >= self._trade_from)
 
     def start(self) -> None:
         self._trade_from = p.moment("trade_from", self.p.trade_from)
@@ -143,8 +150,7 @@ class SignalBasket(bt.Strategy, metaclass=p.StrategyWithParameters):
 
     def _is_ready(self, number: int) -> bool:
         data = self.datas[number]
-        is_warm = len(data) >= self._minperiods[number]
-        return is_warm and (self._trade_from is None or data.datetime.datetime() >= self._trade_from)
+        return len(data) >= self._minperiods[number] and self._may_trade(data)
 
     def target(self, number: int) -> int:
         """The side wanted now of an instrument, by its number: +1, -1 or 0."""

@@ -150,8 +150,18 @@ def test_one_whose_end_was_announced_is_left_in_time(three, caplog):
 
 
 def test_nothing_is_traded_before_it_may_be(three):
-    trades = run_record(trade(three, trade_from="2024-01-10")).trades
-    assert trades["entry_time"].min() == pd.Timestamp("2024-01-10 01:00", tz="UTC")
+    record = run_record(trade(three, trade_from="2024-01-10"))
+    assert record.equity.index[0] == pd.Timestamp("2024-01-10 00:00", tz="UTC")
+    assert record.trades["entry_time"].min() == pd.Timestamp("2024-01-10 01:00", tz="UTC")
+
+
+def test_the_report_says_whose_figures_are_whose(three, tmp_path):
+    lbt.report(trade(three), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert (
+        "3 instruments were traded: AAA, BBB, CCC. Price, position, forecast and buy and hold are those of AAA"
+        in page
+    )
 
 
 # --- shared margin and caps ---------------------------------------------------------------------------------

@@ -58,6 +58,13 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
     if totals.liquidations:
         text = f"Liquidations: {totals.liquidations}, at a loss of {-totals.liquidation_loss:{money}}."
         notes.append(Note("liquidated", text, "red"))
+    traded = list(dict.fromkeys(trades["symbol"]))
+    if len(traded) > 1:
+        text = (
+            f"{len(traded)} instruments were traded: {', '.join(sorted(traded))}. Price, position, forecast and "
+            f"buy and hold are those of {record.symbol}; equity, trades, fees and funding are of all."
+        )
+        notes.append(Note("several instruments", text, "plain"))
     if record.halts:
         times = f"{len(record.halts)} time{'s' * (len(record.halts) != 1)}"
         guards = ", ".join(dict.fromkeys(halt.guard for halt in record.halts))
