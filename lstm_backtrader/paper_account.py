@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -115,7 +116,9 @@ class PaperFolder:
         """Raises `ConfigError` for other terms than the account's own, `DataError` where bars are lost."""
         plan, state = self.plan(), self.state()
         if plan is not None:
-            _check_same(plan.terms.model_dump(), terms.model_dump(), self.path)
+            # as JSON has them: what was typed may be a tuple, or a contract
+            before, now = (json.loads(each.model_dump_json()) for each in (plan.terms, terms))
+            _check_same(before, now, self.path)
         if state is not None:
             seen = self.journal.read()
             if seen.empty or seen.index[-1] < pd.Timestamp(state.bar):

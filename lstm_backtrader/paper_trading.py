@@ -7,10 +7,12 @@ functions of the bars. The figures saved at the last bar prove it, or the run re
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ from lstm_backtrader.reporting.recorder import RunRecorder
 from lstm_backtrader.session import run
 from lstm_backtrader.strategies.lstm_futures import LSTMFutures
 from lstm_backtrader.trading import following
+
+logger = logging.getLogger(__name__)
 
 _SPARE_BARS = 48  # more than the warm-up, for gaps
 _EPOCH_DAYS = 719_163.0
@@ -123,11 +127,18 @@ class _Keeper(bt.Analyzer):
     def start(self) -> None:
         self._saved: AccountState | None = self.p.folder.state()
         self._new = 0
+        self._has_warned = False
+
+    def prenext(self) -> None:
+        if self._bar() >= self.p.start and not self._has_warned:
+            self._has_warned = True
+            seen, needed = len(self.strategy.data), self.strategy._minperiod
+            logger.warning(
+                "no trading yet: the model wants %d bars before its first forecast, the venue has %d", needed, seen
+            )
 
     def next(self) -> None:
-        data = self.strategy.data
-        opened = round((data.datetime[0] - _EPOCH_DAYS) * 86_400) - late_s(data)
-        bar = pd.Timestamp(opened, unit="s", tz="UTC").to_pydatetime()
+        bar = self._bar()
         if bar < self.p.start or (self._saved is not None and bar < self._saved.bar):
             return
         state = self._state(bar)
@@ -141,7 +152,13 @@ class _Keeper(bt.Analyzer):
         if self._new == self.p.bars:
             self.strategy.env.runstop()
 
-    def _state(self, bar: Any) -> AccountState:
+    def _bar(self) -> datetime:
+        """Open of the current bar, UTC."""
+        data = self.strategy.data
+        opened = round((data.datetime[0] - _EPOCH_DAYS) * 86_400) - late_s(data)
+        return pd.Timestamp(opened, unit="s", tz="UTC").to_pydatetime()
+
+    def _state(self, bar: datetime) -> AccountState:
         strategy, broker = self.strategy, self.strategy.broker
         return AccountState(
             bar=bar,

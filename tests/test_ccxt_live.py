@@ -1,5 +1,6 @@
 """`CCXTLive` over the loopback venue: what a strategy sees is what the venue served, whatever happened between."""
 
+import dataclasses
 import logging
 from itertools import pairwise
 
@@ -125,6 +126,61 @@ def test_a_run_with_twenty_disconnects_sees_the_bars_that_were_served_and_foreca
     engine.addstrategy(Watcher, model=model)
     np.testing.assert_allclose(live.said, engine.run()[0].said, rtol=0, atol=1e-6)
     assert np.isfinite(np.array(live.said)[:, 1]).sum() > 500
+
+
+SIX = {
+    "binanceusdm": "BTC/USDT:USDT",
+    "binancecoinm": "BTC/USD:BTC",
+    "bybit": "BTC/USDT:USDT",
+    "bingx": "BTC/USDT:USDT",
+    "bitget": "BTC/USDT:USDT",
+    "bitmex": "BTC/USD:BTC",
+}
+
+
+@pytest.mark.parametrize("name", SIX)
+def test_every_venue_can_be_followed(candles_of, tmp_path, name):
+    candles = candles_of(80)
+    market = dataclasses.replace(market_of(candles), venue=name, symbol=SIX[name])
+    with LoopbackVenue([market]) as venue:
+        clock = VenueTime(venue, candles.index[30] + pd.Timedelta("61s")).clock()
+        engine = bt.Cerebro(stdstats=False)
+        engine.adddata(
+            lbt.CCXTLive(name, SIX[name], "1h", backfill=30, via=venue.address, clock=clock, store=tmp_path)
+        )
+        engine.addstrategy(Watcher, bars=60)
+        (watcher,) = engine.run()
+    seen = table(watcher.seen)
+    assert (seen.index == candles.index[:60]).all()
+    np.testing.assert_allclose(seen[list(COLUMNS)], candles.iloc[:60], rtol=1e-12)
+    assert seen["funding_rate"].notna().sum() == 8
+    assert seen["mark_close"].notna().sum() == (0 if name == "bitmex" else 60)
+    assert watcher.told == [(0, "DELAYED"), (30, "LIVE")]
+
+
+def test_two_markets_are_followed_side_by_side(candles_of, tmp_path):
+    coins = {coin: candles_of(90, seed=seed) for seed, coin in enumerate(("BTC", "ETH"))}
+    markets = [ServedMarket("bybit", f"{coin}/USDT:USDT", each) for coin, each in coins.items()]
+    closes = []
+
+    class Both(bt.Strategy):
+        def next(self):
+            closes.append((self.data.datetime[0], *(data.close[0] for data in self.datas)))
+            if len(closes) == 70:
+                self.env.runstop()
+
+    with LoopbackVenue(markets) as venue:
+        time = VenueTime(venue, coins["BTC"].index[30] + pd.Timedelta("61s"))
+        engine = bt.Cerebro(stdstats=False)
+        for coin in coins:
+            given = {"backfill": 30, "via": venue.address, "clock": time.clock(), "store": tmp_path}
+            engine.adddata(lbt.CCXTLive("bybit", f"{coin}/USDT:USDT", "1h", **given))
+        engine.addstrategy(Both)
+        engine.run()
+    last = {time: prices for time, *prices in closes}  # a step may bring one of the two before the other
+    expected = np.stack([each["close"].to_numpy() for each in coins.values()], axis=1)
+    assert len(last) >= 35
+    np.testing.assert_array_equal(list(last.values()), expected[: len(last)])
 
 
 def test_the_store_spares_requests_as_far_as_it_covers_all_that_is_wanted(market, tmp_path):

@@ -1,5 +1,6 @@
 """Paper accounts over the loopback venue: the same however often a run is killed, and as the backtest's."""
 
+import dataclasses
 import errno
 import os
 import signal
@@ -15,6 +16,7 @@ from lstm_backtrader.datafeeds.loopback.server import LoopbackVenue
 from lstm_backtrader.datafeeds.series import Series
 from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.protocol import ForecastPoint
+from lstm_backtrader.futures.venues import find_contract
 from lstm_backtrader.paper_account import BARS, PLAN, STATE, PaperFolder
 from lstm_backtrader.paper_trading import LiveSource, PaperHooks, paper
 from lstm_backtrader.reporting.recorder import run_record
@@ -142,6 +144,16 @@ def test_no_bar_before_the_opening_is_traded_and_every_bar_is_told(venue, trade,
     assert str(told[0]).startswith("2024-01-09 08:00  close ")
 
 
+def test_a_market_too_young_for_the_model_is_told_and_waited_for(venue, trade, caplog):
+    class Slow(Contrarian):
+        warmup = BEGIN + 5
+
+    told = []
+    trade(3, model=Slow(), bar=told.append)
+    assert "the model wants 205 bars before its first forecast, the venue has 201" in caplog.text
+    assert pd.Timestamp(told[0].bar) == venue.opening.floor("h") + 4 * HOUR
+
+
 def test_a_signal_ends_the_run_after_the_bar_at_hand(trade):
     def stop(state):
         if len(seen) == 7:
@@ -175,6 +187,15 @@ def test_other_options_than_those_the_account_was_opened_with_are_refused(trade,
     trade(3)
     with pytest.raises(ConfigError, match=rf"was opened with {match}. Give the same again, or another folder"):
         trade(3, config=config)
+
+
+def test_a_contract_of_ones_own_is_the_same_when_it_is_given_again(trade):
+    own = dataclasses.replace(find_contract(CONFIG.contract), taker_fee=0.001)
+    config = dataclasses.replace(CONFIG, contract=own)
+    trade(3, config=config)
+    trade(3, config=config)
+    with pytest.raises(ConfigError, match=r"was opened with taker-fee 0.001, not 0.0002"):
+        trade(3, config=dataclasses.replace(config, contract=dataclasses.replace(own, taker_fee=0.0002)))
 
 
 def test_a_model_that_says_something_else_now_is_found_out(trade):
