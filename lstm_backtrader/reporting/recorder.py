@@ -131,6 +131,8 @@ class RunRecorder(bt.Analyzer):
         self._book = TradeBook(profit=self._profit)
         self._first = -math.inf if self.p.start is None else bt.date2num(_naive_utc(self.p.start))
         self._forecasts = [i for i in self.strategy.getindicators() if hasattr(i.lines, "forecast")]
+        lines = self._forecasts[0].lines if self._forecasts else None
+        self._forecast, self._prob_up = getattr(lines, "forecast", None), getattr(lines, "prob_up", None)
         self._tells_margin = hasattr(self._broker, "margin_ratio")
         self._turnover = 0.0
         self._leader = self._find_leader()
@@ -159,7 +161,7 @@ class RunRecorder(bt.Analyzer):
         else:
             self.record = self._leader.record
         # what is left must survive the way back from an optimisation's process
-        del self._broker, self._ledger, self._book, self._forecasts, self._leader
+        del self._broker, self._ledger, self._book, self._forecasts, self._forecast, self._prob_up, self._leader
         self._rows, self._last_marks = array("d"), ({}, {})
 
     def get_analysis(self) -> Figures:
@@ -197,7 +199,7 @@ class RunRecorder(bt.Analyzer):
         notional, margin = self._exposure()
         if self._book.has_open_trades():
             self._book.watch({data: (data.high[0], data.low[0]) for data in self.strategy.datas if len(data)})
-        lines = self._forecasts[0].lines if self._forecasts else None
+        tells_margin = self._tells_margin and notional > 0
         if self._rows and self._rows[-_WIDTH] == stamp:
             del self._rows[-_WIDTH:]
         self._rows.extend(
@@ -212,14 +214,14 @@ class RunRecorder(bt.Analyzer):
                 notional,
                 notional / equity if equity > 0 else (math.inf if notional else 0.0),
                 margin,
-                broker.margin_ratio() if self._tells_margin else math.nan,
-                broker.liquidation_distance() if self._tells_margin else math.nan,
+                broker.margin_ratio() if tells_margin else math.nan,
+                broker.liquidation_distance() if tells_margin else math.nan,
                 self._book.fees,
                 self._funding(),
                 self._open_profit(),
                 self._turnover,
-                lines.forecast[0] if lines is not None else math.nan,
-                lines.prob_up[0] if lines is not None and hasattr(lines, "prob_up") else math.nan,
+                math.nan if self._forecast is None else self._forecast[0],
+                math.nan if self._prob_up is None else self._prob_up[0],
             )
         )
 
