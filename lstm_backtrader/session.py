@@ -10,6 +10,7 @@ import backtrader as bt
 from lstm_backtrader.errors import DataError
 from lstm_backtrader.indicators.lstm import LSTMSignal
 from lstm_backtrader.reporting.recorder import RunRecorder
+from lstm_backtrader.reporting.writing import check_place
 
 
 def instrument(cerebro: bt.Cerebro) -> bt.Cerebro:
@@ -30,6 +31,8 @@ def run(
     """
     if cerebro._dooptimize and report is None:
         return cerebro.run(**run_kwargs)
+    if report is not None:
+        check_place(Path(report))
     try:
         results = instrument(cerebro).run(**run_kwargs)
     except IndexError as error:

@@ -60,6 +60,16 @@ def test_run_writes_the_report_it_is_asked_for(cerebro, tmp_path):
     assert "less than two UTC days" in page
 
 
+def test_a_report_that_has_no_place_is_refused_before_the_run(cerebro, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    (tmp_path / "out.html").mkdir()
+    cerebro.addstrategy(Hold)
+    for name, message in (("out", "is a file. Name a directory"), ("out.html", "is a directory. Name a page")):
+        with pytest.raises(ReportError, match=message):
+            session.run(cerebro, tmp_path / name)
+    assert not hasattr(cerebro, "runningstrats")
+
+
 def test_an_optimisation_passes_through_unrecorded(cerebro):
     cerebro.optstrategy(Hold, size=[1, 2])
     results = session.run(cerebro, maxcpus=1)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_backtrader.errors import ReportError
 from lstm_backtrader.forecast.trials import Tries
 from lstm_backtrader.reporting.compared import ComparedRun
 from lstm_backtrader.reporting.luck import Luck, luck_of, luck_section
@@ -20,7 +19,7 @@ from lstm_backtrader.reporting.page import Page, Tile, render_page
 from lstm_backtrader.reporting.panels import Colour, Curve, LinkedChart, Panel, wants_log
 from lstm_backtrader.reporting.provenance import provenance
 from lstm_backtrader.reporting.tables import Fact, cell, format_figure, row, wide
-from lstm_backtrader.reporting.writing import plain, write_text, write_together
+from lstm_backtrader.reporting.writing import check_place, is_page, plain, write_text, write_together
 
 SCHEMA = 1  # of the metrics.json of a comparison
 MOST_LACKING = 0.2  # of the days of the best run, that another may lack to be compared with it day by day
@@ -49,8 +48,8 @@ def compare(runs: Sequence[ComparedRun], path: Path | None, title: str | None = 
     A path ending in .html gets one page, any other is a folder for report.html, metrics.json and equity.parquet.
     Raises ReportError.
     """
-    if path is not None and path.suffix.lower() != ".html" and path.is_file():
-        raise ReportError(f"{path} is a file. Name a directory, or a page ending in .html.")
+    if path is not None:
+        check_place(path)
     heading = title or f"{len(runs)} runs side by side"
     best = best_of(runs)
     luck = luck_of(best.daily, tries_of(runs, best))
@@ -68,7 +67,7 @@ def compare(runs: Sequence[ComparedRun], path: Path | None, title: str | None = 
         return metrics
     curves = together(runs)
     html = render_page(_page(runs, curves, best, luck, heading))
-    if path.suffix.lower() == ".html":
+    if is_page(path):
         write_together({path: lambda file: write_text(file, html)})
         return metrics
     text = json.dumps(metrics, indent=2, allow_nan=False) + "\n"

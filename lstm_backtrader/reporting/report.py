@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_backtrader.errors import ReportError
 from lstm_backtrader.forecast.trials import Tries
 from lstm_backtrader.reporting.compared import ComparedRun, compared_runs, is_several
 from lstm_backtrader.reporting.comparison import compare, together
@@ -30,7 +29,7 @@ from lstm_backtrader.reporting.run_panels import Held
 from lstm_backtrader.reporting.run_story import run_story, short_notes
 from lstm_backtrader.reporting.tearsheet import tearsheet_html
 from lstm_backtrader.reporting.wave_chart import wave_sections
-from lstm_backtrader.reporting.writing import plain, write_text, write_together
+from lstm_backtrader.reporting.writing import check_place, is_page, plain, write_text, write_together
 
 __all__ = ["RunReport", "read_equity", "report", "report_from_equity"]
 
@@ -134,7 +133,7 @@ def report_from_equity(
 
 def _comparison(runs: list[ComparedRun], path: Path, title: str | None) -> RunReport:
     metrics = compare(runs, path, title)
-    html = path if path.suffix.lower() == ".html" else path / "report.html"
+    html = path if is_page(path) else path / "report.html"
     return RunReport(html, metrics, together(runs), None)
 
 
@@ -150,8 +149,7 @@ def _write(
     sections: Sequence[str] = (),
     overlays: Sequence[Overlay] = (),
 ) -> RunReport:
-    if path.suffix.lower() != ".html" and path.is_file():
-        raise ReportError(f"{path} is a file. Name a directory, or a page ending in .html.")
+    check_place(path)
     benchmark = story.held[0].equity if story.held else None
     if benchmark is not None:
         equity = equity.assign(benchmark=benchmark.to_numpy())
@@ -166,7 +164,7 @@ def _write(
         )
     html = render_page(run_page(story, sections, overlays, sheet))
     metrics: dict[str, Any] = {**document(story), **plain(details or {})}
-    if path.suffix.lower() == ".html":
+    if is_page(path):
         write_together({path: lambda file: write_text(file, html)})
         return RunReport(path, metrics, equity, story.trades)
     text = json.dumps(metrics, indent=2, allow_nan=False) + "\n"

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lstm_backtrader.errors import ReportError
+
 
 def plain(value: Any) -> Any:
     """`value` as JSON has it: numpy numbers unwrapped, times as text, undefined numbers null."""
@@ -19,6 +21,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if abs(value) < float("inf") else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def is_page(path: Path) -> bool:
+    """Whether a report goes into one HTML file; else it is a folder."""
+    return path.suffix.lower() == ".html"
+
+
+def check_place(path: Path) -> None:
+    """Raises ReportError where something else stands in the place of a report, before any work is done for it."""
+    if is_page(path) and path.is_dir():
+        raise ReportError(
+            f"{path} is a directory. Name a page in it, {path / 'report.html'}, or another directory."
+        )
+    if not is_page(path) and path.is_file():
+        raise ReportError(f"{path} is a file. Name a directory, or a page ending in .html.")
 
 
 def write_text(file: Path, text: str) -> None:
