@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
 
-from backtrader.strategy import MetaStrategy
+from backtrader.strategy import MetaStrategy, Strategy
 
 from lstm_backtrader.errors import ConfigError
 
@@ -126,7 +126,7 @@ class StrategyWithParameters(MetaStrategy):
 
     def doprenew(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - of a metaclass, whose self is a class
         known = list(cls.params._getkeys())
-        unknown = [name for name in kwargs if name not in known and name not in _taken(cls)]
+        unknown = [name for name in kwargs if name not in known and not _takes(cls, name)]
         if unknown:
             meant = get_close_matches(unknown[0], known, n=1)
             remedy = f"Did you mean {meant[0]}?" if meant else f"It takes {', '.join(known)}."
@@ -134,9 +134,13 @@ class StrategyWithParameters(MetaStrategy):
         return super().doprenew(*args, **kwargs)
 
 
-def _taken(cls: type) -> Sequence[str]:
-    """Arguments of the class's own `__init__`."""
-    return tuple(inspect.signature(cls.__init__).parameters)  # type: ignore[misc]  # of this very class
+def _takes(cls: type, name: str) -> bool:
+    """Whether an `__init__` that the class has of its own takes an argument of that name."""
+    begin = cls.__init__  # type: ignore[misc]  # of this very class
+    if begin is Strategy.__init__:
+        return False
+    taken = inspect.signature(begin).parameters
+    return name in taken or any(each.kind is inspect.Parameter.VAR_KEYWORD for each in taken.values())
 
 
 def moment(name: str, value: object) -> datetime | None:

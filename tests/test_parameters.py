@@ -13,6 +13,7 @@ from trading import CALM, Wish, account, candles, run
 from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError, LeverageError
 from lstm_backtrader.strategies import lstm_futures, parameters, signal_futures
+from lstm_backtrader.strategies.baselines import BuyAndHold
 from lstm_backtrader.strategies.exits import StopLoss
 from lstm_backtrader.strategies.lstm_futures import LSTMFutures
 from lstm_backtrader.strategies.signal_futures import SignalFutures
@@ -133,13 +134,24 @@ def test_an_unknown_parameter_is_answered_with_what_was_meant(name, meant, fixed
         run(TABLE, LSTMFutures, model=fixed_forecaster(), **{name: 1})
 
 
+def test_a_strategy_without_an_init_takes_no_more_either():
+    with pytest.raises(ConfigError, match=r"BuyAndHold has no parameter 'leverag'\. Did you mean leverage"):
+        run(TABLE, BuyAndHold, account(leverage=1), leverag=1.0)
+
+
 def test_a_strategy_may_take_arguments_of_its_own():
     class Mine(Wish):
         def __init__(self, number):
             super().__init__()
             self.number = number
 
+    class Open(Wish):
+        def __init__(self, **more):
+            super().__init__()
+            self.more = more
+
     assert run(TABLE, Mine, number=7).number == 7
+    assert run(TABLE, Open, number=7).more == {"number": 7}
     with pytest.raises(ConfigError, match=r"Mine has no parameter 'nummer'\. It takes"):
         run(TABLE, Mine, nummer=7)
 
