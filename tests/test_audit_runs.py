@@ -18,6 +18,7 @@ from lstm_backtrader.forecast.flow_features import volume_z
 from lstm_backtrader.strategies import (
     BuyAndHold,
     Capped,
+    CappedKelly,
     ConsecutiveLosses,
     DailyLossLimit,
     LSTMFutures,
@@ -27,6 +28,7 @@ from lstm_backtrader.strategies import (
     RiskPerTrade,
     SmaCross,
     StaleData,
+    VolatilityTarget,
 )
 from lstm_backtrader.testing import assert_no_lookahead, sample_candles
 
@@ -207,13 +209,24 @@ def test_our_strategies_are_clean(untrained_model, seed):
     for strategy, params in (
         (SmaCross, {"fast": 5, "slow": 20, **EXITS}),
         (BuyAndHold, {}),
+        (LSTMFutures, {"model": untrained_model(), **EXITS}),
+    ):
+        report = audit_strategy(strategy, candles, params, plan)
+        assert report.is_clean, report.lines()
+        assert " orders" in report.checks[1].note
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_our_baselines_sizes_and_guards_are_clean(untrained_model, seed):
+    candles = sample_candles(260, seed)
+    plan = AuditPlan(cuts=4, seed=seed)
+    cross = {"fast": 3, "slow": 9, "guards": GUARDS, **EXITS}
+    for strategy, params in (
         (Momentum, {"lookback": 20, **EXITS}),
         (RandomEntry, {"holdings": (4, -9), "flat_bars": 20}),
-        (
-            SmaCross,
-            {"fast": 3, "slow": 9, "sizing": Capped(RiskPerTrade(0.05), notional=4_000), "guards": GUARDS, **EXITS},
-        ),
-        (LSTMFutures, {"model": untrained_model(), **EXITS}),
+        (SmaCross, {"sizing": Capped(RiskPerTrade(0.05), notional=4_000), **cross}),
+        (SmaCross, {"sizing": VolatilityTarget(0.5), **cross}),
+        (LSTMFutures, {"model": untrained_model(), "sizing": CappedKelly(most=0.9), **EXITS}),
     ):
         report = audit_strategy(strategy, candles, params, plan)
         assert report.is_clean, report.lines()
