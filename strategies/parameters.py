@@ -98,7 +98,7 @@ def rules(name: str, methods: Sequence[str], meaning: str) -> Parameter:
 
     def allows(value: Any) -> bool:
         return isinstance(value, list | tuple) and all(
-            hasattr(each, method) for each in value for method in methods
+            hasattr(each, method) and not isinstance(each, type) for each in value for method in methods
         )
 
     shown = " and ".join(f"`{method}`" for method in methods)
@@ -107,9 +107,11 @@ def rules(name: str, methods: Sequence[str], meaning: str) -> Parameter:
 
 def rule(name: str, method: str, meaning: str) -> Parameter:
     """One rule, an object with this method; None is the default."""
-    return Parameter(
-        name, None, "", f"an object with `{method}`", meaning, lambda value: callable(getattr(value, method, None))
-    )
+
+    def allows(value: Any) -> bool:
+        return callable(getattr(value, method, None)) and not isinstance(value, type)
+
+    return Parameter(name, None, "", f"an object with `{method}`", meaning, allows)
 
 
 def table(parameters: Sequence[Parameter]) -> str:

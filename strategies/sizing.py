@@ -107,6 +107,7 @@ class CappedKelly:
 
     `kelly_share`: in (0, 1]. `most`: notional as a multiple of equity, above 0. `payoff`: take profit over stop
     distance, above 0. `calibrate`: the probability that is meant where this one is said; None: the same.
+    Raises `ConfigError` where nothing gives a probability.
     """
 
     kelly_share: float = 0.25
@@ -125,14 +126,19 @@ class CappedKelly:
         if distance is None:
             distance = situation.volatility * math.sqrt(situation.horizon or math.nan)
         probability = situation.prob_down if situation.side < 0 else situation.prob_up
-        if self.calibrate is not None and probability == probability:
+        if probability != probability:
+            raise ConfigError(
+                "CappedKelly sizes a position by the probability of its side, and there is none. Use it where a "
+                "model forecasts, as in LSTMFutures, or use another rule."
+            )
+        if self.calibrate is not None:
             probability = self.calibrate(probability)
         if not 0.0 < distance < 1.0:
             return 0.0
         won, lost = gain_of_move(situation, self.payoff * distance), -gain_of_move(situation, -distance)
         if not (won > 0.0 and lost > 0.0):
             return 0.0
-        stake = probability - (1.0 - probability) * lost / won  # NaN without a forecast, which is no size
+        stake = probability - (1.0 - probability) * lost / won
         unit = unit_value(situation.price, situation.contract.is_inverse)
         worth = self.kelly_share * stake * situation.equity / lost * unit
         return size_within(min(worth, self.most * situation.equity), situation)
@@ -153,6 +159,12 @@ class Capped:
     open_risk_pct: float | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.sizing, type) or not callable(getattr(self.sizing, "size", None)):
+            raise ConfigError(
+                f"Capped({self.sizing!r}) cuts another rule. Give one: Capped(RiskPerTrade(0.01), ...)."
+            )
+        if self.notional is None and self.open_multiple is None and self.open_risk_pct is None:
+            raise ConfigError("Capped without a cap cuts nothing. Give notional, open_multiple or open_risk_pct.")
         for name, hint in (
             ("notional", "It is money in the settlement coin, say 1000."),
             ("open_multiple", "It is a notional as a multiple of equity."),
@@ -183,7 +195,9 @@ class Capped:
         if situation.stop_distance is not None:
             lost = -gain_of_move(situation, -situation.stop_distance)
         room = open_risk_pct * situation.equity - (situation.open_risk - situation.own_risk)
-        return room / lost * unit
+        if room <= 0.0:
+            return 0.0
+        return room / lost * unit if lost > 0.0 else math.inf  # a rebate may be worth more than a near stop
 
 
 def size_for(

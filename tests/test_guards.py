@@ -267,6 +267,12 @@ def test_the_page_on_guards_prints_what_it_says(capsys):
     assert named["NoWeekends"]().halt(Situation(moment=NOON)) is None
 
 
+@pytest.mark.parametrize("guards", [[MaxDrawdown], MaxDrawdown()])
+def test_guards_are_a_list_of_objects(guards):
+    with pytest.raises(ConfigError, match="must be a list of objects with `halt`"):
+        run(table([100] * 3, [1] * 3), guards=guards)
+
+
 def test_guards_may_be_used_in_one_run_after_the_other():
     guards = [MaxDrawdown(0.2), DailyLossLimit(0.03), ConsecutiveLosses()]
     candles = table([100, 100, 79, 79, 100], [1] * 5)

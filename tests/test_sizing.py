@@ -94,9 +94,23 @@ def test_sizes_by_hand(rule, situation, size):
     assert rule.size(situation) == pytest.approx(size, rel=1e-4)
 
 
-@pytest.mark.parametrize("prob_up", [0.5, 0.3, math.nan])
-def test_kelly_without_an_edge_or_a_forecast_stakes_nothing(prob_up):
+@pytest.mark.parametrize("prob_up", [0.5, 0.3, 0.0])
+def test_kelly_without_an_edge_stakes_nothing(prob_up):
     assert CappedKelly().size(at(DOLLARS, prob_up=prob_up, stop_distance=0.02)) == 0
+
+
+def test_kelly_without_a_probability_is_refused():
+    with pytest.raises(ConfigError, match=r"CappedKelly sizes .* by the probability .* Use it where a model"):
+        CappedKelly().size(at(DOLLARS, stop_distance=0.02))
+
+
+def test_a_rule_must_be_an_object_and_a_cap_must_cap():
+    with pytest.raises(ConfigError, match=r"sizing=<class .*RiskPerTrade'> must be an object with `size`"):
+        recorded(table([CALM] * 3, [1] * 3), sizing=RiskPerTrade, stop_price_pct=0.02)
+    with pytest.raises(ConfigError, match=r"Capped\(0.01\) cuts another rule. Give one: Capped\(RiskPerTrade"):
+        Capped(0.01, notional=5)
+    with pytest.raises(ConfigError, match=r"Capped without a cap cuts nothing. Give notional, open_multiple or"):
+        Capped(FixedNotional(5))
 
 
 def test_an_edge_that_costs_eat_is_none():
@@ -316,8 +330,8 @@ def test_the_stop_costs_no_more_than_the_risk_with_its_fees(situation, equity_pc
 def test_all_stops_together_cost_no_more_than_the_cap(situation, rule, risk):
     size = Capped(rule, open_risk_pct=risk).size(situation)
 
-    together = situation.open_risk - size * gain_of_move(situation, -situation.stop_distance)
-    assert size == 0 or together <= risk * situation.equity * (1 + 1e-6)
+    own = max(0.0, -size * gain_of_move(situation, -situation.stop_distance))
+    assert size == 0 or situation.open_risk + own <= risk * situation.equity * (1 + 1e-6)
 
 
 @given(situation=situations, move=some.floats(-0.5, 0.5))
