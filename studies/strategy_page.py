@@ -132,8 +132,8 @@ def _summary(tables: Sequence[MarketTable], believed: int) -> str:
     beaten = [f"{table.beaten} of {len(table.drawn)} on {table.market}" for table in tables if table.drawn]
     text = (
         f"Of {len(accounts)} accounts {sum(each.net_return > 0 for each in accounts)} end above their start, "
-        f"{above_held} above buy and hold of their market. A Sharpe ratio above what luck explains (DSR over 0.95) "
-        f"has {believed or 'none'} of them."
+        f"{above_held} above buy and hold of their market; {believed or 'none'} of them with a Sharpe ratio above "
+        "what luck explains (DSR over 0.95)."
     )
     if beaten:
         text += f" {tables[0].rows[0].account.name} as it is ends above random entries of its turnover in "

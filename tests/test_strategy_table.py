@@ -75,7 +75,7 @@ def test_the_page_counts_what_its_tables_say() -> None:
 
     assert "Of 4 accounts 3 end above their start, 1 above buy and hold" in page
     assert "number 0 as it is ends above random entries of its turnover in 2 of 3 on COIN." in page
-    assert "has none of them" in page
+    assert "; none of them with a Sharpe ratio above what luck explains" in page
     assert "| number 0 | +10.0% | 1.00 (0.50 to 1.50) | -10.0% | 3 | 50% | 1.0% | -2.0% | 2 | - |" in page
     assert "| buy and hold | +5.0% | - | -10.0% | 1 | 100% | 0.0% | +0.0% | 0 | - |" in page
 
