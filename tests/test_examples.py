@@ -114,6 +114,14 @@ def test_the_stop_at_the_invalidation_loses_what_it_says_on_a_market_without_wav
     assert "Elliott waves of SYNTHETIC" in (tmp_path / "report.html").read_text()
 
 
+def test_a_live_run_goes_through_an_outage(tmp_path, monkeypatch):
+    monkeypatch.setenv("LBT_STORE", str(tmp_path))
+    *words, equity = run_example("live_dry_run.py", folder=tmp_path).splitlines()
+    assert [word.split(": ")[1] for word in words] == ["DELAYED", "LIVE", "DISCONNECTED", "DELAYED", "LIVE"]
+    assert words[-1] == "after 225 bars: LIVE"
+    assert float(equity.split()[1].replace(",", "")) != 10_000
+
+
 def test_the_loopback_venue_says_what_to_type_and_that_works(tmp_path):
     code = [sys.executable, str(EXAMPLES / "loopback_venue.py")]
     with subprocess.Popen(code, stdout=subprocess.PIPE, text=True) as venue:
