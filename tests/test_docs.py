@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
-import lstm_backtrader
+import lstm_backtrader as lbt
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -109,5 +112,22 @@ def test_sphinx_builds_it_without_a_warning(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     reference = (tmp_path / "html" / "reference.html").read_text(encoding="utf-8")
-    for name in lstm_backtrader.__all__:
+    for name in lbt.__all__:
         assert f">{name}<" in reference or name in ("datafeeds", "strategies"), f"{name} is not in the reference"
+
+
+def test_the_answers_of_how_to_run_one_after_the_other(
+    tiny_market: pd.DataFrame, tiny_artefact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LBT_LEDGER", str(tmp_path / "ledger.jsonl"))
+    tiny_market.to_parquet("BTCUSDT-1h.parquet")
+    tiny_market.to_parquet("BTCUSDT-1h-mark.parquet")
+    pd.DataFrame({"funding_rate": 1e-4}, index=tiny_market.index[::8]).to_parquet("BTCUSDT-8h-funding.parquet")
+    shutil.copytree(tiny_artefact, "models/btc-1h")
+    found: dict[str, Any] = {"__name__": __name__}  # Backtrader looks for the module of a strategy
+    for code in re.findall(r"```python\n(.*?)```", (DOCS / "how-to.md").read_text(encoding="utf-8"), re.DOTALL):
+        exec(code, found)
+    assert len(found["baselines"]) == 2
+    assert Path("report.html").stat().st_size > 10_000
+    assert lbt.load_model("models/btc-walk").models
