@@ -1,6 +1,6 @@
 """Live bars without a network, hours in moments: python examples/live_dry_run.py
 
-A venue on this machine serves a synthetic market; its clock runs while the feed sleeps, and it goes away for five hours.
+A venue on this machine serves a synthetic market; its clock runs while the feed sleeps. For five hours it is away.
 """
 
 from datetime import UTC, datetime, timedelta
