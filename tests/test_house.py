@@ -43,7 +43,8 @@ FLOORS = {
         futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
         futures.leg futures.ledger forecast.trials forecast.ledger reporting.metrics
         reporting.bootstrap reporting.significance reporting.fold_figures
-        reporting.tradebook reporting.equity_files reporting.equity_input reporting.holding reporting.panels
+        reporting.tradebook reporting.run_record
+        reporting.equity_files reporting.equity_input reporting.holding reporting.panels
         reporting.trade_figures reporting.forecast_figures reporting.segments reporting.sensitivity
         reporting.tables reporting.drawings reporting.provenance reporting.writing
         datafeeds.synthetic datafeeds.grouping""",

@@ -4,42 +4,29 @@ from __future__ import annotations
 
 import math
 from array import array
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import backtrader as bt
-import numpy as np
 import pandas as pd
 
 from lstm_backtrader.datafeeds.pace import late_s
 from lstm_backtrader.errors import ReportError
 from lstm_backtrader.futures import rules
-from lstm_backtrader.reporting.metrics import AccountTotals, Figures, account_metrics, exposure_figures
-from lstm_backtrader.reporting.tradebook import COLUMNS, Fill, TradeBook
+from lstm_backtrader.reporting.metrics import AccountTotals, Figures
+from lstm_backtrader.reporting.run_record import (
+    EQUITY_COLUMNS,
+    WIDTH,
+    Halted,
+    RunRecord,
+    equity_frame,
+    share_out,
+    trades_frame,
+)
+from lstm_backtrader.reporting.tradebook import Fill, TradeBook
 
-EQUITY_COLUMNS = [
-    "equity",
-    "cash",
-    "high",
-    "low",
-    "close",
-    "position",
-    "notional",
-    "leverage",
-    "margin",
-    "margin_ratio",
-    "liquidation_distance",
-    "fees",
-    "funding",
-    "open_profit",
-    "turnover",
-    "forecast",
-    "prob_up",
-]
-MS_PER_DAY = 86_400_000
-EPOCH = 719_163.0  # 1970-01-01 as Backtrader counts days
-_WIDTH = 1 + len(EQUITY_COLUMNS)  # of a row, its stamp first
+__all__ = ["EQUITY_COLUMNS", "Halted", "RunRecord", "RunRecorder", "run_record"]
+
 _KINDS = {  # of an order whose script gives no reason
     bt.Order.Market: "market order",
     bt.Order.Close: "close order",
@@ -50,55 +37,6 @@ _KINDS = {  # of an order whose script gives no reason
     bt.Order.StopTrailLimit: "trailing",
     bt.Order.Historical: "order of a history",
 }
-
-
-class Halted(NamedTuple):
-    """A guard that stopped trading: when it began to, UTC, which, and why."""
-
-    time: pd.Timestamp
-    guard: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What a run did, from the first bar its strategy could trade."""
-
-    equity: pd.DataFrame  # (T,) EQUITY_COLUMNS at each bar's close; index open_time, UTC
-    trades: pd.DataFrame  # one row a trade, tradebook.COLUMNS; times are bar open times, UTC
-    totals: AccountTotals
-    has_ledger: bool  # False on a stock broker: funding and liquidation were not simulated
-    simulation: dict[str, Any] | None  # what a futures account rests on, see `FuturesBroker.simulation`
-    forecast: dict[str, Any] | None  # the indicator's own summary, its keys are the indicator's
-    strategy: str
-    params: dict[str, str]
-    symbol: str
-    halts: tuple[Halted, ...] = ()  # of strategies that have `halts`, by time
-
-    @property
-    def is_inverse(self) -> bool:
-        return self.simulation is not None and self.simulation["kind"] == "inverse"
-
-    @property
-    def money_digits(self) -> int:
-        """Digits behind the point of an amount in the settlement coin."""
-        return 2 if self.simulation is None else int(self.simulation["money_digits"])
-
-    @property
-    def exposure(self) -> float:
-        """Share of bars that close with a position."""
-        return float((self.equity["notional"] > 0).mean())
-
-    def metrics(self) -> Figures:
-        """The account's figures, checked against its books."""
-        account = account_metrics(
-            self.equity["equity"],
-            self.trades,
-            self.totals,
-            exposure=self.exposure,
-            money_digits=self.money_digits,
-        )
-        return {**account, **exposure_figures(self.equity, self.totals)}
 
 
 class RunRecorder(bt.Analyzer):
@@ -200,8 +138,8 @@ class RunRecorder(bt.Analyzer):
         if self._book.has_open_trades():
             self._book.watch({data: (data.high[0], data.low[0]) for data in self.strategy.datas if len(data)})
         tells_margin = self._tells_margin and notional > 0
-        if self._rows and self._rows[-_WIDTH] == stamp:
-            del self._rows[-_WIDTH:]
+        if self._rows and self._rows[-WIDTH] == stamp:
+            del self._rows[-WIDTH:]
         self._rows.extend(
             (
                 stamp,
@@ -291,9 +229,9 @@ class RunRecorder(bt.Analyzer):
         return {data: len(data) for data in self.strategy.datas}
 
     def _build(self) -> RunRecord:
-        equity = _equity_frame(self._rows)
+        equity = equity_frame(self._rows)
         rows = self._book.rows(*self._last_marks, lambda data: _name(self.strategy, data))
-        _share_out(rows, float(equity["open_profit"].iloc[-1]))
+        share_out(rows, float(equity["open_profit"].iloc[-1]))
         book, final = self._book, equity["equity"].iloc[-1]
         funding, other_cash, liquidations = (
             now - before for now, before in zip(self._ledger_totals(), self._totals_before, strict=True)
@@ -303,7 +241,7 @@ class RunRecorder(bt.Analyzer):
             other_cash = final - self._start_equity - (book.gross + profit_open - book.fees)
         return RunRecord(
             equity=equity,
-            trades=_trades_frame(rows),
+            trades=trades_frame(rows),
             totals=AccountTotals(
                 start_equity=self._start_equity,
                 gross_profit_closed=book.gross,
@@ -353,45 +291,6 @@ def run_record(results: object) -> RunRecord:
     raise ReportError(
         "the run was not recorded. Run it by `lbt.run(cerebro)`, or call `lbt.instrument(cerebro)` before."
     )
-
-
-def _share_out(rows: list[dict[str, Any]], profit_open: float) -> None:
-    """Give what the account says of open profit beyond the trades' price profit to the trade that lost most."""
-    still_open = [row for row in rows if row["is_open"]]
-    beyond = profit_open - sum(row["profit_open"] for row in still_open)
-    if still_open and beyond:
-        row = min(still_open, key=lambda row: float(row["profit_open"]))
-        row["profit_open"] += beyond
-        row["net_profit"] += beyond
-
-
-def _equity_frame(rows: array[float]) -> pd.DataFrame:
-    values = np.frombuffer(rows, dtype=np.float64).reshape(-1, _WIDTH)
-    frame = pd.DataFrame(values[:, 1:].copy(), columns=EQUITY_COLUMNS, index=_times(values[:, 0]))
-    frame.index.name = "open_time"
-    return frame
-
-
-def _trades_frame(rows: list[dict[str, object]]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    for column in ("entry_time", "exit_time"):
-        frame[column] = _times(frame[column].to_numpy(dtype="float64", na_value=np.nan))
-    kinds = {
-        "side": "int64",
-        "tradeid": "int64",
-        "bars": "int64",
-        "is_open": "bool",
-        "is_liquidation": "bool",
-    }
-    texts = dict.fromkeys(("symbol", "exit_reason"), "str")
-    money = [c for c in COLUMNS if c not in {*kinds, *texts, "entry_time", "exit_time"}]
-    return frame.astype({**kinds, **texts, **dict.fromkeys(money, "float64")})
-
-
-def _times(stamps: np.ndarray[Any, np.dtype[np.float64]]) -> pd.DatetimeIndex:
-    """Backtrader's float days as UTC times; days resolve 10 us, so times are rounded to milliseconds."""
-    milliseconds = np.rint((stamps - EPOCH) * MS_PER_DAY)
-    return pd.DatetimeIndex(pd.to_datetime(milliseconds, unit="ms", utc=True)).as_unit("us")
 
 
 def _halts(strategies: list[Any]) -> tuple[Halted, ...]:
