@@ -55,7 +55,7 @@ def rich(candles):
     )
 
 
-class Watcher(bt.Strategy):
+class FrameWatcher(bt.Strategy):  # a name of its own: Backtrader keeps its lines by it, and it is pickled
     """Trades an SMA cross and notes every line, the average and every fill."""
 
     params = (("period", 5),)
@@ -87,7 +87,7 @@ class Watcher(bt.Strategy):
 def run(feed, add="adddata", how=None, **cerebro):
     engine = bt.Cerebro(stdstats=False, **cerebro)
     getattr(engine, add)(feed, **(how or {}))
-    engine.addstrategy(Watcher)
+    engine.addstrategy(FrameWatcher)
     return engine.run()[0]
 
 
@@ -196,7 +196,7 @@ def test_feeds_with_other_columns_do_not_disturb_each_other(candles):
 def test_a_second_run_sees_the_same_bars(rich):
     engine = bt.Cerebro(stdstats=False)
     engine.adddata(CandleFeed(rich))
-    engine.addstrategy(Watcher)
+    engine.addstrategy(FrameWatcher)
     first = engine.run()[0]
     usual = {"runonce": True, "preload": True, "exactbars": False, "lookahead": 0}
     for mode in MODES.values():
@@ -208,7 +208,7 @@ def test_optimisation_in_two_processes_equals_one(rich, optdatas):
     def best(maxcpus):
         engine = bt.Cerebro(stdstats=False, maxcpus=maxcpus, optdatas=optdatas, optreturn=False)
         engine.adddata(CandleFeed(rich))
-        engine.optstrategy(Watcher, period=(3, 5))
+        engine.optstrategy(FrameWatcher, period=(3, 5))
         return [strategies[0] for strategies in engine.run()]
 
     alone, together = best(maxcpus=1), best(maxcpus=2)
