@@ -118,11 +118,15 @@ def test_a_trailing_stop_with_activation_sleeps_until_the_profit_is_there(kind, 
     assert optimistic.fills[1] == ("trailing", pytest.approx(price))
 
 
-def test_activation_and_stop_may_both_lie_in_one_bar():
-    # pessimistic: the low comes first, the high then wakes the stop, and the close is below 1 % from it
-    found = exits_of([CALM, FLAT, (100, 105, 99.5, 102), CALM], +1, [TrailingStop(0.01, 0.04)])
+@both_kinds
+@pytest.mark.parametrize(
+    ("side", "bar", "price"), [(+1, (100, 105, 99.5, 102), 105 * 0.99), (-1, (100, 100.5, 95, 98), 95 * 1.01)]
+)
+def test_activation_and_stop_may_both_lie_in_one_bar(kind, side, bar, price):
+    # pessimistic: the worse extreme comes first, the better one then wakes the stop, and the close is 1 % behind it
+    found = exits_of([CALM, FLAT, bar, CALM], side, [TrailingStop(0.01, 0.04)], kind)
 
-    assert found == [("trailing", 105 * 0.99)]
+    assert found == [("trailing", price)]
 
 
 @both_kinds
@@ -140,13 +144,14 @@ def test_break_even_is_a_stop_at_the_fill_once_the_profit_was_there(kind, side, 
     assert found == [("break_even", 100)]
 
 
+@both_kinds
 @pytest.mark.parametrize(("side", "price"), [(+1, 100.2), (-1, 99.8)])
-def test_break_even_may_lock_in_the_fees(side, price):
+def test_break_even_may_lock_in_the_fees(kind, side, price):
     bars = [(100, 104, 96, 100 + 2 * side), (100 + 2 * side, 105, 95, 100)]
 
-    assert exits_of([CALM, FLAT, *bars, CALM], side, [BreakEven(0.03, lock_price_pct=0.002)]) == [
-        ("break_even", price)
-    ]
+    found = exits_of([CALM, FLAT, *bars, CALM], side, [BreakEven(0.03, lock_price_pct=0.002)], kind)
+
+    assert found == [("break_even", price)]
 
 
 @both_kinds
@@ -203,13 +208,14 @@ def test_an_atr_stop_lies_so_many_true_ranges_from_the_fill(kind, side, price):
     assert found == [("atr_stop", price)]
 
 
+@both_kinds
 @pytest.mark.parametrize(("side", "price"), [(+1, 106), (-1, 94)])
-def test_an_atr_stop_that_follows_comes_nearer_and_never_goes_back(side, price):
+def test_an_atr_stop_that_follows_comes_nearer_and_never_goes_back(kind, side, price):
     step = [(100 + side * n, 101 + side * n, 99 + side * n, 100 + side * n) for n in range(1, 11)]
     # after ten steps of one, with true ranges of 2, the close is at 110 (90) and the stop 4 behind
     bars = [CALM] * 6 + step + [(step[-1][3], 111, 89, 100)]
 
-    found = exits_of(bars, [0] * 5 + [side] * 12, [AtrStop(2.0, period=5, follows=True)])
+    found = exits_of(bars, [0] * 5 + [side] * 12, [AtrStop(2.0, period=5, follows=True)], kind)
 
     assert found == [("atr_stop", price)]
 
@@ -228,16 +234,21 @@ def test_a_stop_at_a_line_lies_where_the_line_was_when_the_position_was_entered(
     assert found == [("line_stop", price)]
 
 
-def test_a_stop_at_a_line_that_follows_moves_with_it_but_not_back():
-    bars = [FLAT, FLAT, FLAT, FLAT, FLAT, (100, 100, 90, 92), FLAT]
-    level = [90, 90, 95, 94, 94, 94, 94]
+@both_kinds
+@pytest.mark.parametrize(
+    ("side", "level", "followed", "first"),
+    [(+1, [90, 90, 95, 94, 94, 94, 94], 95, 90), (-1, [110, 110, 105, 106, 106, 106, 106], 105, 110)],
+)
+def test_a_stop_at_a_line_that_follows_moves_with_it_but_not_back(kind, side, level, followed, first):
+    bars = [FLAT, FLAT, FLAT, FLAT, FLAT, (100, 110, 90, 100), FLAT]
 
-    table = candles(bars, [0, 1, 1, 1, 1, 1, 1], level=np.array(level, float))
-    follows = run(table, exits=[LineStop(lambda data: data.level, follows=True, name="invalidation")])
-    stays = run(table, exits=[LineStop(lambda data: data.level)])
+    table = candles(bars, [0] + [side] * 6, level=np.array(level, float))
+    moved = LineStop(lambda data: data.level, follows=True, name="invalidation")
+    follows = run(table, broker=account(kind), exits=[moved])
+    stays = run(table, broker=account(kind), exits=[LineStop(lambda data: data.level)])
 
-    assert follows.fills[1] == ("invalidation", 95)
-    assert stays.fills[1] == ("line_stop", 90)
+    assert follows.fills[1] == ("invalidation", followed)
+    assert stays.fills[1] == ("line_stop", first)
 
 
 @pytest.mark.parametrize(
@@ -257,12 +268,13 @@ def test_without_a_line_on_the_right_side_nothing_is_entered(level, why, caplog)
 # ---- exits that leave at the next open
 
 
+@both_kinds
 @pytest.mark.parametrize("side", [+1, -1])
-def test_a_time_limit_leaves_at_the_open_so_many_bars_on(side):
+def test_a_time_limit_leaves_at_the_open_so_many_bars_on(kind, side):
     bars = [CALM] * 4 + [(101, 101, 101, 101), (102, 102, 102, 102), CALM]
 
     # entered at the open of bar 1, so three bars on is the open of bar 4
-    assert exits_of(bars, side, [TimeLimit(3)]) == [("time_limit", 101)]
+    assert exits_of(bars, side, [TimeLimit(3)], kind) == [("time_limit", 101)]
 
 
 def test_a_position_is_entered_anew_after_a_time_limit_only_if_asked_to():
@@ -290,22 +302,27 @@ def test_what_of_the_signal_ends_a_position_is_a_parameter(leave_on, fills):
     assert run_.desk.held == (1 if leave_on == "never" else -1)
 
 
+@both_kinds
+@pytest.mark.parametrize("side", [+1, -1])
 @pytest.mark.parametrize(("on_flat", "bar"), [(True, 2), (False, 4)])
-def test_a_signal_flip_is_a_rule_of_its_own(on_flat, bar):
+def test_a_signal_flip_is_a_rule_of_its_own(kind, side, on_flat, bar):
     bars = [FLAT] + [(100 + n, 100 + n, 100 + n, 100 + n) for n in range(1, 6)]
+    wish = [side, 0, 0, -side, 0, 0]
 
-    found = exits_of(bars, [1, 0, 0, -1, 0, 0], [SignalFlip(on_flat=on_flat)], leave_on="never")
+    found = exits_of(bars, wish, [SignalFlip(on_flat=on_flat)], kind, leave_on="never")
 
     assert found[0] == ("signal", 100 + bar)
 
 
+@both_kinds
 @pytest.mark.parametrize(("side", "rate"), [(+1, 0.0005), (-1, -0.0005)])
-def test_a_position_that_would_pay_is_left_a_bar_before_the_stamp(side, rate):
+def test_a_position_that_would_pay_is_left_a_bar_before_the_stamp(kind, side, rate):
     rates = np.full(20, np.nan)
     rates[[0, 8, 16]] = rate
     bars = [(100 + n / 10,) * 4 for n in range(20)]
 
-    run_ = run(candles(bars, side, funding_rate=rates), exits=[BeforeFunding()], fraction=0.3)
+    table = candles(bars, side, funding_rate=rates)
+    run_ = run(table, broker=account(kind), exits=[BeforeFunding()], fraction=0.3)
 
     # the bar of 08:00 settles what it opens with, so the position is closed at 07:00
     assert run_.fills == [("signal", 100.1), ("funding", pytest.approx(100.7))]
