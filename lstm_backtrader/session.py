@@ -12,6 +12,8 @@ from lstm_backtrader.indicators.lstm import LSTMSignal
 from lstm_backtrader.reporting.recorder import RunRecorder
 from lstm_backtrader.reporting.writing import check_place
 
+_BEYOND_THE_DATA = "array assignment index out of range"  # what Backtrader's indicators fail with
+
 
 def instrument(cerebro: bt.Cerebro) -> bt.Cerebro:
     """Add the recorder to `cerebro`, once however often this is called, and give `cerebro` back."""
@@ -60,10 +62,15 @@ def _warn_of_no_forecast(owner: Any) -> None:
 
 def _explain_short_data(cerebro: bt.Cerebro, error: IndexError) -> None:
     """Backtrader's own indicators fail with a bare IndexError on data shorter than their period."""
-    for strategy in cerebro.runningstrats:
+    for strategy in getattr(cerebro, "runningstrats", ()):  # of other processes it has none
         bars = min(data.buflen() for data in strategy.datas)
         if bars < strategy._minperiod:
             raise DataError(
                 f"{type(strategy).__name__} needs {strategy._minperiod} bars before its first next(), the data "
                 f"have {bars}. Load more history, or lower the longest period."
             ) from error
+    if cerebro._dooptimize and str(error) == _BEYOND_THE_DATA:
+        raise DataError(
+            "one of the optimised runs needs more bars before its first next() than the data have. Load more "
+            "history, or leave out the longest periods."
+        ) from error

@@ -12,7 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lstm_backtrader import session
+from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import DataError, ReportError
+from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.reporting.metrics import equity_from_returns, return_metrics
 from lstm_backtrader.reporting.report import report, report_from_equity
 from lstm_backtrader.reporting.tearsheet import tearsheet_html
@@ -188,13 +191,14 @@ def test_38_the_mapping_of_an_analyzer_is_taken_and_nothing_given_is_changed(tmp
 
 
 class Plan(bt.Strategy):
-    """Buy the size named for a bar."""
+    """Buy the size named for a bar, sell where it is negative."""
 
     params = (("plan", {}),)
 
     def next(self):
         if len(self) in self.p.plan:
-            self.buy(size=self.p.plan[len(self)])
+            size = self.p.plan[len(self)]
+            (self.buy if size > 0 else self.sell)(size=abs(size))
 
 
 def prices(*stretches):
@@ -218,14 +222,8 @@ EDGES = {  # name -> closes, plan, leverage of a futures account (None: a stock 
 }
 
 
-@pytest.mark.parametrize("name", EDGES)
-def test_a_run_at_the_edge_renders(name, tmp_path):
-    # given
-    closes, plan, leverage = EDGES[name]
-    from lstm_backtrader import session
-    from lstm_backtrader.datafeeds.frames import CandleFeed
-    from lstm_backtrader.futures.broker import FuturesBroker
-
+def made(closes, plan, leverage):
+    """Results of the plan over hourly bars of one price each; leverage None is a stock broker."""
     index = pd.date_range("2024-01-01", periods=len(closes), freq="h", tz="UTC", name="open_time")
     table = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), closes), index=index).assign(volume=1.0)
     cerebro = bt.Cerebro(stdstats=False)
@@ -235,9 +233,16 @@ def test_a_run_at_the_edge_renders(name, tmp_path):
     else:
         cerebro.setbroker(FuturesBroker(leverage=leverage, cash=10_000.0))
     cerebro.addstrategy(Plan, plan=plan)
+    return session.run(cerebro)
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_a_run_at_the_edge_renders(name, tmp_path):
+    # given
+    closes, plan, leverage = EDGES[name]
 
     # when
-    results = session.run(cerebro)
+    results = made(closes, plan, leverage)
     done = report(results, tmp_path / "out")
 
     # then
@@ -249,3 +254,50 @@ def test_a_run_at_the_edge_renders(name, tmp_path):
     page = done.html.read_text(encoding="utf-8")
     assert ("no funding, no liquidation simulated" in page) == (leverage is None)
     assert "nan" not in re.sub(r"<script.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL).lower()
+
+
+ENTER, LEAVE = 10.0, -10.0
+WAVES = prices((50, 0.002), (50, -0.003), (100, 0.001))
+HOLES = {  # name -> bars without any price, what is ordered after which bar
+    "before the first price": ([0, 1, 2], {5: ENTER, 150: LEAVE}),
+    "while flat": ([60, 61], {3: ENTER, 50: LEAVE}),
+    "while holding": ([20, 21], {3: ENTER, 150: LEAVE}),
+    "at the end, while holding": ([198, 199], {3: ENTER}),
+}
+
+
+@pytest.mark.parametrize("leverage", [None, 2])
+@pytest.mark.parametrize("name", HOLES)
+def test_bars_without_prices_change_no_figure_but_the_days_they_are_in(name, leverage, tmp_path):
+    # given
+    holes, plan = HOLES[name]
+    closes = WAVES.copy()
+    closes[holes] = np.nan
+    filled = pd.Series(closes).ffill().bfill().to_numpy()
+
+    # when
+    done = report(made(closes, plan, leverage), tmp_path / "page.html")
+    whole = report(made(filled, plan, leverage), tmp_path / "whole.html")
+
+    # then all is as if the last price known had stood there, and it is said
+    assert done.metrics["account"] == pytest.approx(whole.metrics["account"], nan_ok=False)
+    assert done.equity["equity"].to_numpy() == pytest.approx(whole.equity["equity"].to_numpy())
+    assert done.equity["notional"].to_numpy() == pytest.approx(whole.equity["notional"].to_numpy())
+    assert done.metrics["benchmark"] == pytest.approx(whole.metrics["benchmark"])
+    assert done.metrics["flags"]["prices missing"] == "yellow"
+    assert "prices missing" not in whole.metrics["flags"]
+    page = re.sub(r"<script.*?</script>|<style>.*?</style>", "", done.html.read_text("utf-8"), flags=re.DOTALL)
+    assert "nan" not in page.lower()
+    assert f"Prices are missing on {len(holes)} of 200 bars" in page
+
+
+@pytest.mark.parametrize("leverage", [None, 2])
+@pytest.mark.parametrize(("after", "end"), [(3, "entry"), (50, "exit")])
+def test_a_fill_at_a_missing_price_is_one_line(after, end, leverage, tmp_path):
+    closes = WAVES.copy()
+    closes[after] = np.nan  # the market order of the bar before is filled at its open
+    with pytest.raises(
+        ReportError, match=rf"the {end} of X at 2024-01-0\d \d\d:00 UTC was filled at a missing price"
+    ):
+        report(made(closes, {3: ENTER, 50: LEAVE}, leverage), tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())

@@ -77,6 +77,37 @@ def test_an_optimisation_passes_through_unrecorded(cerebro):
     assert not list(results[0][0].analyzers)
 
 
+def test_an_optimised_run_too_long_for_the_data_is_one_line(cerebro, tmp_path):
+    cerebro.optstrategy(Hold, period=[2, 40])
+    with pytest.raises(DataError, match="Hold needs 40 bars before its first next"):
+        session.run(cerebro, tmp_path / "out", maxcpus=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_so_is_one_of_another_process_of_which_only_the_error_comes_back(cerebro, tmp_path, monkeypatch):
+    def fail(**_):
+        raise IndexError("array assignment index out of range")
+
+    cerebro.optstrategy(Hold, period=[2, 40])
+    monkeypatch.setattr(cerebro, "run", fail)
+    with pytest.raises(DataError, match="one of the optimised runs needs more bars"):
+        session.run(cerebro, tmp_path / "out")
+
+
+def test_a_run_that_never_traded_is_left_out_of_the_comparison(cerebro, tmp_path):
+    cerebro.optstrategy(Hold, period=[2, 3, 40])
+    session.run(cerebro, tmp_path / "out.html", maxcpus=1, runonce=False)  # where Backtrader itself does not fail
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "Left out: 1 of 3 runs, which never reached next()" in page
+    assert "period=40" not in page
+
+
+def test_one_run_that_traded_is_no_comparison(cerebro, tmp_path):
+    cerebro.optstrategy(Hold, period=[2, 40])
+    with pytest.raises(ReportError, match="of 2 runs 1 can be compared: the strategy never reached next"):
+        session.run(cerebro, tmp_path / "out.html", maxcpus=1, runonce=False)
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_an_optimisation_with_a_report_compares_its_runs(cerebro, tmp_path, processes):
     cerebro.optstrategy(Hold, size=[1, 2])

@@ -71,8 +71,9 @@ def trade_chart(bars: pd.DataFrame, trades: pd.DataFrame, symbol: str, threshold
     order = own.assign(moved=moved).sort_values(["is_liquidation", "moved"], ascending=False, na_position="first")
     marked = order.iloc[:MAX_MARKED]
     longs, liquidations = int((own["side"] > 0).sum()), int(own["is_liquidation"].sum())
+    known = close.dropna()
     name = (
-        f"Price of {symbol} from {close.iloc[0]:,.6g} to {close.iloc[-1]:,.6g}, with {longs:,} long and "
+        f"Price of {symbol} from {known.iloc[0]:,.6g} to {known.iloc[-1]:,.6g}, with {longs:,} long and "
         f"{len(own) - longs:,} short entries, {liquidations:,} of them liquidated"
     )
     cut = (
@@ -189,6 +190,8 @@ def keep_extremes(values: NDArray[np.float64], buckets: int = BUCKETS) -> NDArra
 
 def _polyline(times: NDArray[np.float64], curve: pd.Series, scale: _Scale, kind: str) -> str:
     values = curve.to_numpy(dtype="float64")
+    is_known = np.isfinite(values)
+    times, values = times[is_known], values[is_known]
     kept = keep_extremes(values)
     x, y = times[kept] * SIDE, scale.tops(values[kept]) * SIDE
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))

@@ -13,7 +13,7 @@ import pandas as pd
 from lstm_backtrader.errors import ReportError
 from lstm_backtrader.reporting.equity_files import read_equity
 from lstm_backtrader.reporting.metrics import Figures, clean_equity, daily_returns, return_metrics
-from lstm_backtrader.reporting.recorder import RunRecord, run_record
+from lstm_backtrader.reporting.recorder import NeverTradedError, RunRecord, run_record
 
 FEWEST_RUNS = 2
 
@@ -45,13 +45,30 @@ def is_several(results: object) -> bool:
 def compared_runs(results: object) -> list[ComparedRun]:
     """`results`: a mapping of names to results or equity Series, or what an optimisation returned.
 
-    Raises ReportError for fewer than two, or one that was not recorded.
+    Runs that never reached `next()` are left out. Raises ReportError for fewer than two, or one that was not
+    recorded.
     """
     if isinstance(results, Mapping):
-        runs = [_of(str(name), each) for name, each in results.items()]
+        named, lost = _traded(results)
+        runs = [_of(name, each) for name, each in named.items()]
     else:
-        runs = _named_by_parameters([run_record(each) for each in _listed(results)])
+        records, lost = _traded(dict(enumerate(_listed(results))))
+        runs = _named_by_parameters([run_record(each) for each in records.values()])
+    if lost and len(runs) < FEWEST_RUNS:
+        raise ReportError(f"of {len(runs) + len(lost)} runs {len(runs)} can be compared: {lost[0]}")
     return _at_least_two(runs)
+
+
+def _traded(results: Mapping[Any, object]) -> tuple[dict[str, object], list[NeverTradedError]]:
+    """Equity, and records of the runs that reached `next()`; and why the others have none."""
+    found: dict[str, object] = {}
+    lost = []
+    for name, each in results.items():
+        try:
+            found[str(name)] = each if isinstance(each, pd.Series) else run_record(each)
+        except NeverTradedError as error:
+            lost.append(error)
+    return found, lost
 
 
 def stored_runs(folders: Sequence[str | Path]) -> list[ComparedRun]:

@@ -42,11 +42,13 @@ COLUMNS: tuple[Fact, ...] = (
 _COLOURS: tuple[Colour, ...] = ("one", "two", "three", "loss", "text", "quiet")
 
 
-def compare(runs: Sequence[ComparedRun], path: Path | None, title: str | None = None) -> dict[str, Any]:
+def compare(
+    runs: Sequence[ComparedRun], path: Path | None, title: str | None = None, left_out: int = 0
+) -> dict[str, Any]:
     """The figures of the runs as `metrics.json` holds them; written where a `path` is given.
 
     A path ending in .html gets one page, any other is a folder for report.html, metrics.json and equity.parquet.
-    Raises ReportError.
+    `left_out`: runs beside these that never reached `next()`. Raises ReportError.
     """
     if path is not None:
         check_place(path)
@@ -66,7 +68,7 @@ def compare(runs: Sequence[ComparedRun], path: Path | None, title: str | None = 
     if path is None:
         return metrics
     curves = together(runs)
-    html = render_page(_page(runs, curves, best, luck, heading))
+    html = render_page(_page(runs, curves, best, luck, heading, left_out))
     if is_page(path):
         write_together({path: lambda file: write_text(file, html)})
         return metrics
@@ -108,7 +110,9 @@ def together(runs: Sequence[ComparedRun]) -> pd.DataFrame:
     return pd.concat(columns, axis=1).sort_index().ffill()
 
 
-def _page(runs: Sequence[ComparedRun], curves: pd.DataFrame, best: ComparedRun, luck: Luck, title: str) -> Page:
+def _page(
+    runs: Sequence[ComparedRun], curves: pd.DataFrame, best: ComparedRun, luck: Luck, title: str, left_out: int
+) -> Page:
     first, last = curves.index[0], curves.index[-1]
     sharpe = format_figure(best.account["sharpe"], "ratio")
     tiles = [
@@ -123,16 +127,22 @@ def _page(runs: Sequence[ComparedRun], curves: pd.DataFrame, best: ComparedRun, 
         lead=f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.",
         verdict=f"Of {len(runs)} runs {best.name} has the highest Sharpe ratio. {luck.headline()}".strip(),
         tiles=tiles,
-        notes=_notes(runs),
+        notes=_notes(runs, left_out),
         chart=_chart(runs, curves, title),
         sections=[runs_section(runs), luck_section(luck)],
     )
 
 
-def _notes(runs: Sequence[ComparedRun]) -> list[Note]:
+def _notes(runs: Sequence[ComparedRun], left_out: int) -> list[Note]:
     notes = [
         Note("chosen afterwards", "The best of several runs is chosen with hindsight: see luck or skill below.")
     ]
+    if left_out:
+        text = (
+            f"Left out: {left_out} of {len(runs) + left_out} runs, which never reached next(): the data are "
+            "shorter than they need."
+        )
+        notes.append(Note("runs left out", text))
     stock = [run.name for run in runs if run.is_stock]
     if stock:
         named = f"{', '.join(stock)}: a" if len(stock) < len(runs) else "A"

@@ -37,15 +37,17 @@ def held_instrument(
 ) -> pd.Series:
     """(T,) equity of `leverage` times the money put into data0 at the first recorded close, without costs.
 
+    A bar without a close has the worth of the one before; the money waits for the first close there is.
     Nothing is bought later: it is `start * (1 + leverage * g)`, g = close / first - 1, and of an inverse contract
     1 - first / close. It ends at 0 at the first bar whose lowest price takes all.
     """
-    close, low = (bars[name].to_numpy(dtype="float64") for name in ("close", "low"))
-    bought = close[0]
+    close = bars["close"].ffill().bfill().to_numpy(dtype="float64")
+    low = bars["low"].to_numpy(dtype="float64")
+    bought, first = close[0], int(np.argmax(bars["close"].notna()))
     gain, worst = ((1 - bought / price if is_inverse else price / bought - 1) for price in (close, low))
-    worst[0] = 0.0  # it was bought at the close of that bar
+    worst[: first + 1] = 0.0  # it was bought at the close of that bar
     equity = start_equity * (1 + leverage * gain)
-    gone = np.minimum(leverage * worst, leverage * gain) <= -1
+    gone = np.fmin(leverage * worst, leverage * gain) <= -1
     if gone.any():
         equity[int(np.argmax(gone)) :] = 0.0
     return pd.Series(equity, index=bars.index, name="benchmark")

@@ -44,6 +44,13 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
     trades, totals = record.trades, record.totals
     money = f",.{record.money_digits}f"
     notes = []
+    unpriced = int(record.equity["close"].isna().sum())
+    if unpriced:
+        text = (
+            f"Prices are missing on {unpriced:,} of {len(record.equity):,} bars: the account stands there at the "
+            "last one known, and no stop or liquidation could be met."
+        )
+        notes.append(Note("prices missing", text))
     if not record.has_ledger:
         notes.append(
             Note("no funding, no liquidation", "A stock broker: no funding, no liquidation simulated.", "red")

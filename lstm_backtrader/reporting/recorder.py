@@ -39,6 +39,10 @@ _KINDS = {  # of an order whose script gives no reason
 }
 
 
+class NeverTradedError(ReportError):
+    """A run that never reached `next()`."""
+
+
 class RunRecorder(bt.Analyzer):
     """Record equity, trades and forecasts; `record` holds them once the run is over.
 
@@ -59,6 +63,8 @@ class RunRecorder(bt.Analyzer):
         self.record: RunRecord | None = None
         self._rows = array("d")  # one after the other, the stamp before EQUITY_COLUMNS
         self._last_marks: tuple[dict[Any, float], dict[Any, int]] = ({}, {})
+        self._known: dict[Any, float] = {}  # last close that is a number
+        self._valued: tuple[float, float] = (0.0, 0.0)  # equity at the last bar with one, what explained it there
         self._totals_before: tuple[float, ...] = ()
         self._funding_seen = 0
         self._leader: RunRecorder = self
@@ -76,6 +82,7 @@ class RunRecorder(bt.Analyzer):
         self._leader = self._find_leader()
         self._start_equity = float(self._broker.getvalue())
         self._totals_before = self._ledger_totals()
+        self._valued = (self._start_equity, self._explained())
 
     def notify_order(self, order: Any) -> None:
         self._leader.book_order(order)
@@ -100,7 +107,7 @@ class RunRecorder(bt.Analyzer):
             self.record = self._leader.record
         # what is left must survive the way back from an optimisation's process
         del self._broker, self._ledger, self._book, self._forecasts, self._forecast, self._prob_up, self._leader
-        self._rows, self._last_marks = array("d"), ({}, {})
+        self._rows, self._last_marks, self._known = array("d"), ({}, {}), {}
 
     def get_analysis(self) -> Figures:
         """The account's figures; empty where no bar was recorded."""
@@ -133,7 +140,7 @@ class RunRecorder(bt.Analyzer):
         self._collect_funding()
         broker, stamp = self._broker, self.data.datetime[0]
         self._last_marks = self._closes(), self._bars()  # at stop() a data may have moved on
-        equity = float(broker.getvalue())
+        equity = self._equity()
         notional, margin = self._exposure()
         if self._book.has_open_trades():
             self._book.watch({data: (data.high[0], data.low[0]) for data in self.strategy.datas if len(data)})
@@ -173,10 +180,12 @@ class RunRecorder(bt.Analyzer):
     def _begin_here(self) -> None:
         """Let statistics begin after this bar."""
         self._collect_funding()
-        self._start_equity = float(self._broker.getvalue())
+        self._last_marks = self._closes(), self._bars()
+        self._start_equity = self._equity()
         self._totals_before = self._ledger_totals()
         self._turnover = 0.0
-        self._book.restart(self._closes(), self._bars(), self.data.datetime[0] if len(self.data) else 0.0)
+        self._book.restart(*self._last_marks, self.data.datetime[0] if len(self.data) else 0.0)
+        self._valued = (self._start_equity, self._explained())
 
     def _collect_funding(self) -> None:
         if self._ledger is None:
@@ -195,16 +204,32 @@ class RunRecorder(bt.Analyzer):
     def _funding(self) -> float:
         return self._ledger_totals()[0] - self._totals_before[0]
 
+    def _equity(self) -> float:
+        """The broker's; where a price is missing, that of the bar before and what the books say of this one."""
+        equity = float(self._broker.getvalue())
+        if math.isnan(equity):
+            before, explained = self._valued
+            equity = before + self._explained() - explained
+        self._valued = (equity, self._explained())
+        return equity
+
+    def _explained(self) -> float:
+        """What the books say that the account made, open profit at the last prices known; any time's zero."""
+        book, (funding, other_cash, _) = self._book, self._ledger_totals()
+        return book.gross + self._open_profit() - book.fees + funding + other_cash
+
     def _exposure(self) -> tuple[float, float]:
         """Notional and margin of all positions, in settlement coin; margin NaN where the broker offers none."""
         broker = self._broker
         if hasattr(broker, "notional"):
-            return float(broker.notional()), float(broker.margin())
+            notional, margin = float(broker.notional()), float(broker.margin())
+            if not math.isnan(notional):
+                return notional, margin
         notional = 0.0
         for data in self.strategy.datas:
             size = broker.getposition(data).size
             if size:
-                notional += self._worth(data, size, data.close[0])
+                notional += self._worth(data, size, self._last_marks[0][data])
         return notional, math.nan
 
     def _worth(self, data: Any, size: float, price: float) -> float:
@@ -216,14 +241,20 @@ class RunRecorder(bt.Analyzer):
     def _open_profit(self) -> float:
         """What the broker says if it says it (an isolated position loses no more than its margin)."""
         if hasattr(self._broker, "open_profit"):
-            return float(self._broker.open_profit())
+            profit = float(self._broker.open_profit())
+            if not math.isnan(profit):
+                return profit
         return self._book.open_profit(self._last_marks[0]) if self._book.has_open_trades() else 0.0
 
     def _profit(self, instrument: Any, size: float, entry: float, exit_price: float) -> float:
         return float(self._broker.getcommissioninfo(instrument).profitandloss(size, entry, exit_price))
 
     def _closes(self) -> dict[Any, float]:
-        return {data: data.close[0] for data in self.strategy.datas if len(data)}
+        """Of each data the last close that is a number."""
+        for data in self.strategy.datas:
+            if len(data) and (not math.isnan(close := data.close[0]) or data not in self._known):
+                self._known[data] = close
+        return dict(self._known)
 
     def _bars(self) -> dict[Any, int]:
         return {data: len(data) for data in self.strategy.datas}
@@ -271,8 +302,12 @@ class RunRecorder(bt.Analyzer):
 
 
 def run_record(results: object) -> RunRecord:
-    """The record of a finished run: `results` is what `cerebro.run()` returned, a strategy of it, or a record."""
+    """The record of a finished run: `results` is what `cerebro.run()` returned, a strategy of it, or a record.
+
+    Raises ReportError without one, NeverTradedError where no bar was recorded.
+    """
     if isinstance(results, RunRecord):
+        results.check_prices()
         return results
     strategies = results if isinstance(results, list) else [results]
     if strategies and isinstance(strategies[0], list):
@@ -283,10 +318,11 @@ def run_record(results: object) -> RunRecord:
         for analyzer in getattr(strategy, "analyzers", ()):
             if isinstance(analyzer, RunRecorder):
                 if analyzer.record is None:
-                    raise ReportError(
+                    raise NeverTradedError(
                         "the strategy never reached next(), so there is nothing to report: its indicators need "
                         "more bars than the data have. Load more history, or lower the longest period."
                     )
+                analyzer.record.check_prices()
                 return analyzer.record
     raise ReportError(
         "the run was not recorded. Run it by `lbt.run(cerebro)`, or call `lbt.instrument(cerebro)` before."

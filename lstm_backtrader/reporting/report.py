@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -75,7 +75,8 @@ def report(
     all. Raises ReportError.
     """
     if is_several(results):
-        return _comparison(compared_runs(results), Path(path), title)
+        runs = compared_runs(results)
+        return _comparison(runs, Path(path), title, left_out=len(cast(Sized, results)) - len(runs))
     record = run_record(results)
     other_orders = {name: _baseline(other) for name, other in (bounds or {}).items()}
     story, ambiguity = run_story(
@@ -131,8 +132,8 @@ def report_from_equity(
     return _write(story, Path(path), kept)
 
 
-def _comparison(runs: list[ComparedRun], path: Path, title: str | None) -> RunReport:
-    metrics = compare(runs, path, title)
+def _comparison(runs: list[ComparedRun], path: Path, title: str | None, left_out: int) -> RunReport:
+    metrics = compare(runs, path, title, left_out)
     html = path if is_page(path) else path / "report.html"
     return RunReport(html, metrics, together(runs), None)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lstm_backtrader.errors import ReportError
 from lstm_backtrader.reporting.metrics import AccountTotals, Figures, account_metrics, exposure_figures
 from lstm_backtrader.reporting.tradebook import COLUMNS
 
@@ -83,6 +84,19 @@ class RunRecord:
             money_digits=self.money_digits,
         )
         return {**account, **exposure_figures(self.equity, self.totals)}
+
+    def check_prices(self) -> None:
+        """Raise ReportError where a fill had no price: nothing of the account is a number from there."""
+        trades = self.trades
+        unpriced = trades[trades["entry_price"].isna() | (trades["exit_price"].isna() & ~trades["is_open"])]
+        if len(unpriced):
+            trade = unpriced.iloc[0]
+            is_entry = pd.isna(trade["entry_price"])
+            end, time = ("entry", trade["entry_time"]) if is_entry else ("exit", trade["exit_time"])
+            raise ReportError(
+                f"the {end} of {trade['symbol']} at {time:%Y-%m-%d %H:%M} UTC was filled at a missing price (NaN), "
+                "so the account is worth no number from there. Leave bars without prices out of the data."
+            )
 
 
 def share_out(rows: list[dict[str, Any]], profit_open: float) -> None:
