@@ -42,6 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, which typer leaves with
 _DISCLAIMER = "A simulation on past data; it promises nothing about the future."
 
 
@@ -842,9 +843,10 @@ def main() -> None:
         where = "" if error.filename is None else f"{error.filename}: "
         print(f"Error: {where}{error.strerror or error}. Choose another path, or make room.", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("Stopped; nothing half-written was left.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("Stopped; nothing half-written was left.", file=sys.stderr)
+        raise
 
 
 @contextmanager

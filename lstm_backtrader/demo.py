@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from lstm_backtrader.errors import DataError
 from lstm_backtrader.forecast.features import volume_spikes
 from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.labels import scaled_return
+from lstm_backtrader.forecast.net_threads import net_threads
 from lstm_backtrader.forecast.quality import correlation, seam
 from lstm_backtrader.forecast.train_config import TrainConfig
 from lstm_backtrader.forecast.training import train
@@ -75,7 +75,7 @@ def demo(
 
         return train(past.candles, config, progress)
 
-    with ThreadPoolExecutor(2) as pool:
+    with net_threads(2) as pool:
         lstm_job = pool.submit(fit, "LSTM", CONFIG)
         rnn_job = pool.submit(fit, "RNN", replace(CONFIG, cell="rnn", seeds=1))
         lstm, rnn = lstm_job.result(), rnn_job.result()

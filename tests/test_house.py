@@ -49,9 +49,9 @@ FLOORS = {
         reporting.tables reporting.drawings reporting.provenance reporting.writing
         datafeeds.synthetic datafeeds.grouping""",
     2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
-        forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward
-        forecast.shuffled forecast.retraining forecast.importance forecast.unseen forecast.rivals forecast.bands
-        forecast.pool forecast.pooling forecast.fold_forecast
+        forecast.net_threads forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective
+        forecast.walkforward forecast.shuffled forecast.retraining forecast.importance forecast.unseen
+        forecast.rivals forecast.bands forecast.pool forecast.pooling forecast.fold_forecast
         forecast.evaluation_scene forecast.evaluation_skill forecast.evaluation_doubts forecast.evaluation""",
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation

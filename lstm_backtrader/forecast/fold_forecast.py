@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.labels import scaled_return
 from lstm_backtrader.forecast.manifest import ScaledReturn
 from lstm_backtrader.forecast.material import prepare
-from lstm_backtrader.forecast.network import one_thread
+from lstm_backtrader.forecast.net_threads import net_threads
 from lstm_backtrader.forecast.rivals import usual
 from lstm_backtrader.forecast.train_config import TrainConfig
 from lstm_backtrader.forecast.training import FittedNet, Progress, assemble, fit_net, training_key
@@ -107,7 +106,7 @@ def train_fold(
     def fit(seed: int) -> FittedNet:
         return fit_net(material, config, seed, device, progress)
 
-    with one_thread(), ThreadPoolExecutor(max(1, min(threads, config.seeds))) as pool:
+    with net_threads(max(1, min(threads, config.seeds))) as pool:
         fitted = list(pool.map(fit, config.all_seeds))
     return assemble(material, config, fitted, extra_purge=config.embargo)
 

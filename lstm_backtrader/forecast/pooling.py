@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 
 from lstm_backtrader.errors import LbtError
 from lstm_backtrader.forecast.inference import Device, LSTMForecaster, find_device
-from lstm_backtrader.forecast.network import one_thread
+from lstm_backtrader.forecast.net_threads import net_threads
 from lstm_backtrader.forecast.pool import prepare_pool
 from lstm_backtrader.forecast.train_config import TrainConfig
 from lstm_backtrader.forecast.training import FittedNet, Progress, assemble, fit_net, warn_of_seam
@@ -37,7 +36,7 @@ def train_pooled(
 
     workers = min(config.seeds, os.cpu_count() or 1) if place == "cpu" else 1
     models = {}
-    with one_thread(), ThreadPoolExecutor(workers) as threads:
+    with net_threads(workers) as threads:
         fitted = list(threads.map(fit_seed, config.all_seeds))
     for name, material in pool.items():
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.forecast.features import FeatureSpec
 from lstm_backtrader.forecast.inference import LSTMForecaster
-from lstm_backtrader.forecast.network import one_thread
+from lstm_backtrader.forecast.net_threads import net_threads
 from lstm_backtrader.forecast.retraining import Retraining
 from lstm_backtrader.forecast.skill import FLAT, Said
 from lstm_backtrader.forecast.unseen import Part
@@ -107,7 +106,7 @@ def retrained(
     if tasks:
         if tick:
             tick("training rivals and controls", 0, len(tasks))
-        with one_thread(), ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        with net_threads(jobs or os.cpu_count() or 1) as pool:
             list(pool.map(work, tasks))
     every = [Said(*rows) for rows in zip(said, centre, scale, strict=True)]
     named = {RIDGE: every[-1], **({RNN: every[draws]} if with_rnn else {})}

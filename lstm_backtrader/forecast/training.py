@@ -9,7 +9,6 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +34,8 @@ from lstm_backtrader.forecast.manifest import (
     ValidationEntry,
 )
 from lstm_backtrader.forecast.material import Material, Relabel, prepare
-from lstm_backtrader.forecast.network import RecurrentNet, one_thread, repeatable
+from lstm_backtrader.forecast.net_threads import end_if_unwanted, net_threads
+from lstm_backtrader.forecast.network import RecurrentNet, repeatable
 from lstm_backtrader.forecast.objective import Objective, objective_of
 from lstm_backtrader.forecast.pool import PooledCrops
 from lstm_backtrader.forecast.quality import correlation, seam
@@ -81,7 +81,7 @@ def train(
         return fit_net(material, config, seed, place, progress)
 
     workers = min(config.seeds, os.cpu_count() or 1) if place == "cpu" else 1
-    with one_thread(), ThreadPoolExecutor(workers) as pool:
+    with net_threads(workers) as pool:
         fitted = list(pool.map(fit_seed, config.all_seeds))
     model = assemble(material, config, fitted)
     warn_of_seam(model.seam, config)
@@ -123,6 +123,7 @@ def fit_net(
     losses_since: list[float] = []
     with repeatable(device):
         for step in range(1, config.steps + 1):
+            end_if_unwanted()
             x, y, weight = (torch.from_numpy(part).to(device) for part in crops.sample(rng, config.batch))
             net.train()
             out, _ = net(x)  # (B, W, F) -> (B, W) or (B, W, K)
