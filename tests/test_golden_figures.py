@@ -199,6 +199,22 @@ def test_what_closed_the_trades(told, trades):
         same(figures, expected | {"mean_profit": net.sum() / len(net), "mean_hours": hours.mean()}, reason)
 
 
+def test_results_by_hour_and_weekday_of_entry(told, trades):
+    closed = trades[~trades["is_open"]]
+    assert len(told["trades"]["hours"]) > 5
+    for key, unit, of in (("hours", "hour", lambda t: t.hour), ("weekdays", "weekday", lambda t: t.isoweekday())):
+        found = told["trades"][key]
+        nets = {}
+        for _, row in closed.iterrows():
+            nets.setdefault(of(row["entry_time"]), []).append(row["net_profit"])
+        assert [each[unit] for each in found] == sorted(nets)
+        for each in found:
+            net = nets[each[unit]]
+            won = sum(value > 0 for value in net)
+            expected = {unit: each[unit], "trades": len(net), "win_rate": won / len(net), "net_profit": sum(net)}
+            same(each, expected | {"mean_profit": sum(net) / len(net)}, key)
+
+
 def psr(r, threshold=0.0):
     """Bailey & Lopez de Prado (2012), per period."""
     sharpe = r.mean() / r.std(ddof=1)
@@ -404,6 +420,7 @@ def test_quantstats_says_the_same_of_returns(told, bars):
 COVERED = {  # key, as the tests above name it
     r"(account|benchmark|leveraged_benchmark)\.\w+",
     r"trades\.(all|long|short|exits)\..+",
+    r"trades\.(hours|weekdays)\[\]\.\w+",
     r"segments\[\]\.\w+",
     r"significance\.(days|sharpe|psr|min_track_days|tries|luckiest_sharpe|dsr|compared)",
     r"significance\.(intervals|ruin\[\])\..+",

@@ -1,10 +1,14 @@
 """A whole report in a real browser, cut off from the network: all is there, and nothing from outside runs."""
 
+from io import StringIO
+
+import pandas as pd
 import pytest
 from browser import chromium, needs_chromium
 from report_run import full_run
 
 from lstm_backtrader.reporting import report as report_module
+from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.reporting.report import report
 
 EVIL = '"><script>window.evil = 1</script><img src="http://evil.example/x" onerror="window.evil = 1">{{title}}'
@@ -78,3 +82,34 @@ def test_zooming_a_run_to_its_liquidation_shows_it_bar_by_bar(open_report):
     lengths = page.run("document.querySelector('.live').data.filter(t => t.mode === 'lines').map(t => t.x.length)")
     assert set(lengths) <= {12, 13}
     assert page.problems == []
+
+
+@needs_chromium
+def test_the_trades_can_be_saved_without_network_or_script(open_report):
+    # given
+    trades = run_record(full_run()).trades
+    page = open_report()
+    page.until("document.querySelector('.drawn') !== null")
+    link = "document.querySelector('a[download]')"
+
+    # when
+    text = page.run(f"fetch({link}.href).then(told => told.text())")
+
+    # then
+    assert page.run(f"{link}.download") == "trades-BTC-USDT.csv"
+    assert page.run(f"{link}.textContent") == f"Save all {len(trades):,} trades as CSV"
+    saved = pd.read_csv(StringIO(text), parse_dates=["entry_time", "exit_time"])
+    assert list(saved.columns) == list(trades.columns)
+    assert saved["net_profit"].to_numpy() == pytest.approx(trades["net_profit"].to_numpy())
+    assert (saved["entry_time"] == trades["entry_time"].dt.tz_localize(None)).all()
+
+
+@needs_chromium
+def test_the_head_answers_what_a_trader_asks_first(open_report):
+    page = open_report(script=False)
+    said = page.run("document.querySelector('.verdict').textContent")
+    assert said.startswith("After fees and funding the account gained ")
+    assert "Buy and hold of BTC/USDT" in said
+    assert "luck" in said
+    tiles = page.run("[...document.querySelectorAll('.tile')].map(each => each.textContent)")
+    assert any(tile.startswith("Liquidations") and "of price away" in tile for tile in tiles)

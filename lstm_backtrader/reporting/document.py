@@ -22,7 +22,7 @@ def document(story: Story) -> dict[str, Any]:
             "benchmark": held[0] if held else None,
             "leveraged_benchmark": held[1] if len(held) > 1 else None,
             "baselines": story.baselines,
-            "trades": {**story.sides, "exits": story.exits} if story.sides else None,
+            "trades": {**story.sides, "exits": story.exits, **story.clock} if story.sides else None,
             "halts": None if record is None else [halt._asdict() for halt in record.halts],
             "segments": [each.document() for each in story.segments],
             "significance": story.luck.document(),

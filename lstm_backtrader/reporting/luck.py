@@ -78,6 +78,18 @@ class Luck:
             text += f"; more than luck after {_counted(self.tries)} with a confidence of {self.dsr:.0%} (DSR)"
         return text + "."
 
+    def answer(self) -> str:
+        """Whether it could be luck, in a few words."""
+        if self.psr is None:
+            return "Too few days to tell it from luck."
+        if self.dsr is not None and self.tries is not None:
+            if self.dsr > CONFIDENCE:
+                return f"More than luck explains, after {_counted(self.tries)}."
+            return f"It could be luck, after {_counted(self.tries)}."
+        if self.psr > CONFIDENCE:
+            return "More than luck explains, if it was the only try."
+        return "It could be luck, even as the only try."
+
     def sentences(self) -> list[str]:
         """What the figures say, for a trader."""
         if self.intervals is None or self.sharpe is None or self.psr is None:

@@ -31,7 +31,8 @@ def verdict(account: Figures, benchmark: Figures | None, benchmark_name: str) ->
     made, deepest = account["total_return"], account["max_drawdown"]
     if made is None or deepest is None:
         return ""
-    text = f"The account {'gained' if made >= 0 else 'lost'} {abs(made):.2%}, deepest drawdown {abs(deepest):.2%}"
+    told = "After fees and funding the account" if "fees" in account else "The account"
+    text = f"{told} {'gained' if made >= 0 else 'lost'} {abs(made):.2%}, deepest drawdown {abs(deepest):.2%}"
     other = None if benchmark is None else benchmark["total_return"]
     if other is not None:
         text += f"; {benchmark_name.lower() if benchmark_name == 'Benchmark' else benchmark_name} "

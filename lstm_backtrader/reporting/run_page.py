@@ -29,7 +29,7 @@ from lstm_backtrader.reporting.run_panels import Held, chart_of, equity_panels, 
 from lstm_backtrader.reporting.segments import Segment
 from lstm_backtrader.reporting.sensitivity import Sensitivity
 from lstm_backtrader.reporting.tables import format_figure
-from lstm_backtrader.reporting.trade_sections import excursion_section, sides_section, trades_section
+from lstm_backtrader.reporting.trade_sections import clock_section, excursion_section, sides_section, trades_section
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Story:
     trades: pd.DataFrame | None = None
     sides: Mapping[str, Figures] = field(default_factory=dict)
     exits: Mapping[str, Figures] = field(default_factory=dict)
+    clock: Mapping[str, list[Figures]] = field(default_factory=dict)  # by `hours` and `weekdays` of the entry
     record: RunRecord | None = None
     segments: tuple[Segment, ...] = ()
     quality: Mapping[str, Any] | None = None
@@ -78,6 +79,7 @@ def run_page(story: Story, sections: Sequence[str], overlays: Sequence[Overlay],
         account_section(columns, digits),
         money_section(story.account, digits),
         "" if not story.sides else sides_section(story.sides, story.exits, digits),
+        clock_section(story.clock, digits),
         "" if record is None else excursion_section(record.trades),
         "" if record is None else guards_section(record.halts),
         forecast_section(forecast, story.quality),
@@ -93,7 +95,7 @@ def run_page(story: Story, sections: Sequence[str], overlays: Sequence[Overlay],
     return Page(
         title=story.title,
         lead=_lead(story),
-        verdict=said,
+        verdict=f"{said} {story.luck.answer()}".strip(),
         tiles=_tiles(story),
         notes=story.notes,
         chart=chart_of(pd.DatetimeIndex(story.equity.index), _panels(story), story.title).with_overlays(overlays),
@@ -155,7 +157,9 @@ def _tiles(story: Story) -> list[Tile]:
         won, liquidated = account["win_rate"], int(account["liquidations"] or 0)
         tiles.append(Tile("Trades", f"{account['trades']:,}", "" if won is None else f"{won:.0%} won, after costs"))
         if story.record is not None and story.record.has_ledger:
-            tiles.append(Tile("Liquidations", f"{liquidated:,}", is_bad=liquidated > 0))
+            nearest = account["min_liquidation_distance"]
+            beside = "" if nearest is None else f"nearest: {format_figure(nearest, 'share')} of price away"
+            tiles.append(Tile("Liquidations", f"{liquidated:,}", beside, is_bad=liquidated > 0))
     if luck.dsr is not None and luck.tries is not None:
         tries = "1 try" if luck.tries == 1 else f"{luck.tries:,} tries"
         tiles.append(Tile("More than luck (DSR)", f"{luck.dsr:.0%}", f"after {tries}"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from lstm_backtrader.reporting.drawings import scatter
+from lstm_backtrader.reporting.drawings import bars, scatter
 from lstm_backtrader.reporting.metrics import Figures
 from lstm_backtrader.reporting.tables import TEXTS, Fact, cell, columns_table, row, table, wide
 
@@ -39,6 +41,8 @@ EXITS = (
     ("mean_profit", "a trade", "gain"),
     ("mean_hours", "Held, mean", "hours"),
 )
+CLOCK = EXITS[:4]
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _COLUMNS: tuple[Fact, ...] = (
     ("symbol", "Symbol", "text"),
     ("side", "Side", "side"),
@@ -70,6 +74,29 @@ def sides_section(sides: Mapping[str, Figures], exits: Mapping[str, Figures], mo
         ]
         found += "\n<h3>What closed them</h3>\n" + table("exits", rows, [name for _, name, _ in EXITS])
     return found
+
+
+def clock_section(clock: Mapping[str, Sequence[Figures]], money_digits: int) -> str:
+    """Results by hour and weekday of entry, a bar each and the figures behind it; empty without a closed trade."""
+    found = []
+    for key, title, names in (
+        ("weekdays", "By weekday of entry, UTC", dict(enumerate(WEEKDAYS, start=1))),
+        ("hours", "By hour of entry, UTC", {hour: f"{hour:02d}:00" for hour in range(24)}),
+    ):
+        parts = {int(each[key[:-1]] or 0): each for each in clock.get(key, ())}
+        if not parts:
+            continue
+        results = [(names[at], parts[at]["net_profit"] if at in parts else None) for at in names]
+        rows = [
+            row(names[at], [cell(each[figure], kind, money_digits) for figure, _, kind in CLOCK])
+            for at, each in parts.items()
+        ]
+        drawn = bars(f"Result from {names[min(names)]} to {names[max(names)]}", results, "gain")
+        found.append(
+            f"<h3>{title}</h3>\n{drawn}\n"
+            f"<details><summary>Figures</summary>{table(key, rows, [name for _, name, _ in CLOCK])}</details>"
+        )
+    return "\n".join(found)
 
 
 def excursion_section(trades: pd.DataFrame) -> str:
@@ -108,4 +135,16 @@ def trades_section(trades: pd.DataFrame, money_digits: int) -> str:
     ]
     caption = f"<caption>{cut} trades, oldest first; money in settlement coin.</caption>"
     content = f"{caption}<thead><tr>{head}</tr></thead>\n<tbody>" + "\n".join(rows) + "</tbody>"
-    return "<h2>List of trades</h2>\n" + wide("trades", content, "sortable")
+    return f"<h2>List of trades</h2>\n{_download(trades)}\n" + wide("trades", content, "sortable")
+
+
+def _download(trades: pd.DataFrame) -> str:
+    """A link that saves all of them as CSV, which it carries within: it needs neither network nor script."""
+    text = trades.to_csv(index=False, date_format="%Y-%m-%d %H:%M:%S", float_format="%.10g", lineterminator="\n")
+    symbols = set(trades["symbol"]) if "symbol" in trades.columns else set()
+    named = re.sub(r"\W+", "-", f"trades {symbols.pop()}" if len(symbols) == 1 else "trades").strip("-")
+    data = b64encode(text.encode()).decode()
+    return (
+        f'<p class="download"><a download="{named}.csv" href="data:text/csv;charset=utf-8;base64,{data}">'
+        f"Save all {len(trades):,} trades as CSV</a></p>"
+    )
