@@ -28,7 +28,7 @@ from lstm_backtrader.reporting.learning import curves_section, folds_section
 from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.reporting.report import RunReport, report
 from lstm_backtrader.strategies.baselines import BuyAndHold, SmaCross
-from lstm_backtrader.trading import Tick, Trading
+from lstm_backtrader.trading import PRICE_RULES, LeaveOn, Tick, Trading, check_rules
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,17 @@ class BacktestConfig:
     stop_loss: float = 0.0  # of the entry price; 0: none
     take_profit: float = 0.0
     trailing: float = 0.0
+    trailing_activation: float = 0.0  # gained before the trailing stop begins; 0: at once
+    break_even: float = 0.0  # gained before a stop is set at the entry; 0: none
+    atr_stop: float = 0.0  # average true ranges of 14 bars; 0: none
+    time_limit_bars: int = 0  # 0: none
+    before_funding: bool = False  # leave before a stamp at which the position would pay
+    leave_on: LeaveOn = "flat"  # what of the signal ends a position
+    long_only: bool = False
+    short_only: bool = False
+    cooldown_bars: int = 0  # from an exit to the next entry, at least
+    cost_multiple: float = 0.0  # round-trip costs that the expected return is worth; 0: any
+    min_probability: float = 0.0  # of the side; 0: any
     fee_bps: float | None = None  # a side; None: 2 bp for makers, 5 bp for takers
     threshold: float | None = None  # |forecast| to act on; None: the model's own
     allow_insample: bool = False
@@ -68,13 +79,14 @@ class BacktestConfig:
             raise ConfigError(
                 f"fraction {self.fraction:g} must be in (0, 1]. It is the part of equity put to work."
             )
-        for name in ("stop_loss", "take_profit", "trailing"):
+        for name in PRICE_RULES:
             distance = getattr(self, name)
             if not 0 <= distance < 1:
                 raise ConfigError(
                     f"{name.replace('_', '-')} {distance:g} must be in [0, 1). "
                     f"It is a fraction of the price: 0.02 is 2 %."
                 )
+        check_rules(self)
         if self.fee_bps is not None and not 0 <= self.fee_bps < 1000:
             raise ConfigError(f"fee-bps {self.fee_bps:g} is outside 0 to 1000. 5 is 0.05 % a side.")
 

@@ -118,5 +118,20 @@ Fraction = Annotated[float, Option(help="Notional is leverage x equity x this, s
 StopLoss = Annotated[float, Option(help="Fraction of price: 0.02 is 2 %; 0 is none.")]
 TakeProfit = Annotated[float, Option(help="Fraction of price; 0 is none.")]
 Trailing = Annotated[float, Option(help="Fraction of price; 0 is none.")]
+TrailingActivation = Annotated[float, Option(help="Gain at which the trailing stop begins, a fraction of price.")]
+BreakEven = Annotated[float, Option(help="Gain at which a stop is set at the entry, a fraction of price; 0: none.")]
+AtrStop = Annotated[float, Option(help="Stop so many average true ranges of 14 bars from the entry; 0 is none.")]
+TimeLimitBars = Annotated[int, Option(help="Bars after which a position is left; 0 is none.")]
+BeforeFunding = Annotated[
+    bool, Option("--before-funding", help="Leave a bar before a stamp at which the position would pay.")
+]
+LeaveOn = Annotated[str, Option(help="What of the signal ends a position: flat, flip, or never.")]
+LongOnly = Annotated[bool, Option("--long-only", help="Take no shorts.")]
+ShortOnly = Annotated[bool, Option("--short-only", help="Take no longs.")]
+CooldownBars = Annotated[int, Option(help="Bars from an exit to the next entry, at least.")]
+CostMultiple = Annotated[
+    float, Option(help="Enter only if the expected return is so many times its costs; 0: any.")
+]
+MinProbability = Annotated[float, Option(help="Enter only if the model gives the side so much; 0.55 is 55 %.")]
 FeeBps = Annotated[float | None, Option(help="Fee a side in 0.01 %; default 2 for makers, 5 for takers.")]
 Threshold = Annotated[float | None, Option(help="|forecast| to act on; default the model's own.")]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import backtrader as bt
 import pandas as pd
 
 from lstm_backtrader.datafeeds.frames import CandleFeed
+from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.protocol import Forecaster
 from lstm_backtrader.futures.bar import Intrabar
 from lstm_backtrader.reporting.recorder import RunRecorder
@@ -20,6 +21,27 @@ if TYPE_CHECKING:
     from lstm_backtrader.backtesting import BacktestConfig
 
 Tick = Callable[[str, int, int], None]  # name of the run, bars done, bars in all
+LeaveOn = Literal["flat", "flip", "never"]
+
+PRICE_RULES = {
+    "stop_loss": "stop_price_pct",
+    "take_profit": "take_profit_price_pct",
+    "trailing": "trailing_price_pct",
+    "trailing_activation": "trailing_activation_price_pct",
+    "break_even": "break_even_price_pct",
+}
+_SAME_NAMES = (
+    "atr_stop",
+    "time_limit_bars",
+    "before_funding",
+    "leave_on",
+    "long_only",
+    "short_only",
+    "cooldown_bars",
+    "cost_multiple",
+    "min_probability",
+)
+RULES = PRICE_RULES | {name: name for name in _SAME_NAMES}  # of a config -> the strategy's parameter
 
 
 @dataclass(frozen=True)
@@ -59,14 +81,19 @@ class Trading:
 
 def following(config: BacktestConfig, forecaster: Forecaster) -> dict[str, Any]:
     """Parameters of the strategy that trades a forecaster's signal by the config."""
-    return {
-        "model": forecaster,
-        "threshold": config.threshold,
-        "allow_insample": config.allow_insample,
-        "stop_price_pct": config.stop_loss,
-        "take_profit_price_pct": config.take_profit,
-        "trailing_price_pct": config.trailing,
-    }
+    signal = {"model": forecaster, "threshold": config.threshold, "allow_insample": config.allow_insample}
+    return signal | {parameter: getattr(config, name) for name, parameter in RULES.items()}
+
+
+def check_rules(config: BacktestConfig) -> None:
+    """Raises `ConfigError`, by the names of the options, for rules that the strategy would not take."""
+    known = {each.name: each for each in LSTMFutures.parameters()}
+    for name, parameter in RULES.items():
+        replace(known[parameter], name=name.replace("_", "-")).check(getattr(config, name))
+    if config.long_only and config.short_only:
+        raise ConfigError("long-only and short-only together leave nothing to trade. Give one of them.")
+    if config.trailing_activation and not config.trailing:
+        raise ConfigError("trailing-activation is of a trailing stop. Give trailing, too.")
 
 
 class _Ticker(bt.Analyzer):

@@ -9,7 +9,10 @@ import pytest
 from lstm_backtrader.backtesting import BacktestConfig, backtest
 from lstm_backtrader.datafeeds.grouping import resample_candles
 from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.forecast.trials import chosen
 from lstm_backtrader.futures.contract import Contract
+from lstm_backtrader.strategies import LSTMFutures
+from lstm_backtrader.trading import RULES
 
 
 def test_without_history_before_it_every_run_begins_after_the_warm_up(
@@ -62,6 +65,15 @@ def test_columns_that_nobody_reads_do_not_stand_in_the_way(candles_of, fixed_for
         ({"stop_loss": 2.0}, r"stop-loss 2 must be in \[0, 1\). It is a fraction of the price: 0.02 is 2 %"),
         ({"take_profit": -0.1}, "take-profit -0.1 must be in"),
         ({"trailing": math.nan}, "trailing nan must be in"),
+        ({"break_even": 1.0}, r"break-even 1 must be in \[0, 1\)"),
+        ({"trailing_activation": 0.02}, "trailing-activation is of a trailing stop. Give trailing, too"),
+        ({"atr_stop": -1.0}, "atr-stop=-1.0 must be 0 or more. It is average true ranges"),
+        ({"time_limit_bars": -1}, "time-limit-bars=-1 must be a whole number, 0 or more"),
+        ({"cooldown_bars": 1.5}, "cooldown-bars=1.5 must be a whole number"),
+        ({"leave_on": "turn"}, "leave-on='turn' must be 'flat', 'flip' or 'never'"),
+        ({"min_probability": 55.0}, r"min-probability=55.0 must be in \[0, 1\). It is a probability: 0.55 is 55 %"),
+        ({"cost_multiple": math.nan}, "cost-multiple=nan must be 0 or more"),
+        ({"long_only": True, "short_only": True}, "long-only and short-only together leave nothing to trade"),
         ({"fee_bps": -1.0}, "fee-bps -1 is outside 0 to 1000"),
         ({"margin_mode": "portfolio"}, "margin-mode 'portfolio' is unknown. Use isolated or cross"),
         ({"intrabar": "random"}, "intrabar 'random' is unknown. Use pessimistic or optimistic"),
@@ -71,6 +83,51 @@ def test_columns_that_nobody_reads_do_not_stand_in_the_way(candles_of, fixed_for
 def test_a_rule_that_cannot_be_is_refused_under_the_name_it_was_typed(options, message):
     with pytest.raises(ConfigError, match=message):
         BacktestConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"trailing": 0.01, "trailing_activation": 0.002}, "trailing"),
+        ({"break_even": 0.005}, "break_even"),
+        ({"atr_stop": 1.0}, "atr_stop"),
+        ({"time_limit_bars": 5}, "time_limit"),
+        ({"before_funding": True}, "funding"),
+    ],
+)
+def test_a_rule_of_the_config_ends_the_position(options, reason, candles_of, fixed_forecaster, tmp_path):
+    candles = candles_of(300)
+    candles = candles.assign(funding_rate=np.where(candles.index.hour % 8, np.nan, 0.001))
+
+    written = backtest(candles, fixed_forecaster(warmup=10), tmp_path, BacktestConfig(**options))
+
+    assert written.trades["exit_reason"].iloc[0] == reason
+
+
+@pytest.mark.parametrize(
+    ("options", "trades"),
+    [({}, 1), ({"long_only": True}, 1), ({"short_only": True}, 0), ({"min_probability": 0.95}, 0)],
+)
+def test_a_rule_of_the_config_keeps_a_position_out(options, trades, candles_of, fixed_forecaster, tmp_path):
+    model = fixed_forecaster(prob_up=0.9, warmup=10)
+
+    written = backtest(candles_of(300), model, tmp_path, BacktestConfig(**options))
+
+    assert len(written.trades) == trades
+
+
+def test_the_rules_of_a_config_are_the_strategys_with_its_defaults():
+    defaults = {each.name: each.default for each in LSTMFutures.parameters()}
+    config = BacktestConfig()
+
+    assert {parameter: getattr(config, name) for name, parameter in RULES.items()} == {
+        parameter: defaults[parameter] for parameter in RULES.values()
+    }
+
+
+def test_rules_that_nobody_chose_do_not_make_a_try_another_one():
+    assert chosen(BacktestConfig()) == {}
+    assert chosen(BacktestConfig(leverage=2.0, atr_stop=3.0)) == {"leverage": 2.0, "atr_stop": 3.0}
 
 
 def test_the_end_is_excluded_and_nothing_is_traded_before_the_begin(candles_of, fixed_forecaster, tmp_path):
