@@ -14,7 +14,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """The table of a file as it is, column names in small letters. Raises `DataError`."""
     file = Path(path)
     if not file.is_file():
-        raise DataError(f"{path}: no such file. Give a Parquet, CSV or feather file, or a series of the store.")
+        what = "is a folder" if file.is_dir() else "no such file"
+        raise DataError(f"{path}: {what}. Give a Parquet, CSV or feather file, or a series of the store.")
     kind = "".join(file.suffixes[-2:]).lower() if file.suffix == ".gz" else file.suffix.lower()
     try:
         if kind == ".parquet":

@@ -63,7 +63,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_directory_is_no_file(tmp_path):
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match=r"is a folder. Give a Parquet, CSV or feather file"):
         read_candles(tmp_path)
 
 

@@ -106,7 +106,7 @@ def test_a_begin_between_two_bars_is_moved_to_the_next(candles_of):
 @pytest.mark.parametrize("options", [{"train_days": 0}, {"step_days": -1}, {"train_days": float("nan")}])
 def test_days_that_cannot_be_are_refused(options):
     name = next(iter(options)).replace("_", "-")
-    with pytest.raises(ConfigError, match=rf"{name} .* is outside 0 to 100000. Give days"):
+    with pytest.raises(ConfigError, match=rf"{name} .* is not above 0 and at most 100000. Give days"):
         plan(**options)
 
 

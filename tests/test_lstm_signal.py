@@ -360,7 +360,8 @@ def test_a_line_or_an_indicator_in_place_of_the_data_is_refused(fixed_forecaster
 
 
 def test_data_without_the_event_line_are_refused(tiny_model, fresh_market):
-    with pytest.raises(DataError, match="the model reads column 'news' and the data has no line of that name"):
+    rule = r"the model reads column 'news' and the data has no line of that name.*--event-data, --funding or --mark"
+    with pytest.raises(DataError, match=rule):
         run(fresh_market.drop(columns="news"), model=tiny_model)
 
 

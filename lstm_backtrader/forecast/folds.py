@@ -33,8 +33,8 @@ class WalkForwardConfig:
             value = getattr(self, name)
             if not 0 < value <= 100_000:
                 raise ConfigError(
-                    f"{name.replace('_', '-')} {value} is outside 0 to 100000. Give days: 540 to learn from, 182 "
-                    f"to the next retraining."
+                    f"{name.replace('_', '-')} {value:g} is not above 0 and at most 100000. Give days: 540 to "
+                    f"learn from, 182 to the next retraining."
                 )
 
 

@@ -66,7 +66,8 @@ class Tape:
         if line is None:
             raise DataError(
                 f"{self.reader.name} reads column '{name}' and the data has no line of that name. "
-                f"Use lstm_backtrader.CandleFeed(candles), which makes a line of every column."
+                f"Use lstm_backtrader.CandleFeed(candles), which makes a line of every column; candles without it "
+                f"get it by --event-data, --funding or --mark, in Python by the arguments of read_candles."
             )
         return line
 
