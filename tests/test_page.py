@@ -154,3 +154,9 @@ def test_without_a_tearsheet_there_are_no_tabs(sheet_page):
 
 def test_the_page_references_nothing_outside_itself(sheet_page):
     assert not re.findall(r'(?:src|href)\s*=\s*["\']?(?!["\']?#)|@import|url\((?!#)', sheet_page)
+
+
+def test_what_each_bar_is_stands_below_it():
+    labels = "<span>start</span><span>won</span><span>lost</span><span>final</span>"
+    assert labels in waterfall("Money", [("won", 5.0), ("lost", -9.0)], ("start", 9.0, "final", 5.0), ",.0f")
+    assert "<span>&lt;b&gt;</span><span>Tue</span>" in bars("Days", [("<b>", 1.0), ("Tue", None)])

@@ -23,7 +23,7 @@ def bars(name: str, values: Sequence[tuple[str, float | None]], kind: str = "sig
             _bar("long" if height >= 0 else "short", (number, width), (top, abs(height)), label, _text(value, kind))
         )
     span = f"{MINUS}{most:.3g} to +{most:.3g}" if kind == "signed" else f"up to {_text(most, kind)} either way"
-    return drawing(name, "".join(shapes), span, "low")
+    return drawing(name, "".join(shapes), span, "low", [label for label, _ in values])
 
 
 def waterfall(
@@ -50,7 +50,8 @@ def waterfall(
     place = (len(steps) + 1, width)
     shapes.append(_bar("total", place, ((high - end) * unit, (end - low) * unit), last, f"{end:{form}}"))
     words = ", ".join(f"{label} {step:+{form}}" for label, step in steps).replace("-", MINUS)
-    return drawing(name, "".join(shapes), f"{first} {begin:{form}}, {words}, {last} {end:{form}}", "low")
+    said = f"{first} {begin:{form}}, {words}, {last} {end:{form}}"
+    return drawing(name, "".join(shapes), said, "low", [first, *(label for label, _ in steps), last])
 
 
 def curve(name: str, curves: Sequence[tuple[str, Sequence[tuple[float, float]]]], keys: str) -> str:
@@ -79,12 +80,14 @@ def scatter(name: str, points: Sequence[tuple[float, float, str]], caption: str)
     return drawing(name, shapes, f"{caption}; up to {wide:.2%} to the right, up to {high:.2%} upwards", "square")
 
 
-def drawing(name: str, shapes: str, caption: str, height: str) -> str:
-    """A figure: `shapes` are SVG, `caption` is HTML."""
+def drawing(name: str, shapes: str, caption: str, height: str, labels: Sequence[str] = ()) -> str:
+    """A figure: `shapes` are SVG, `caption` is HTML, `labels` stand below in as many equal parts."""
+    below = "".join(f"<span>{escape(label)}</span>" for label in labels)
+    below = f'<div class="labels" aria-hidden="true">{below}</div>' if below else ""
     ratio = "none" if height == "low" else "xMidYMid"
     return (
         f'<figure class="drawing"><svg class="{height}" role="img" aria-label="{escape(name)}" '
-        f'preserveAspectRatio="{ratio}" viewBox="0 0 {SIDE:.0f} {SIDE:.0f}">{shapes}</svg>'
+        f'preserveAspectRatio="{ratio}" viewBox="0 0 {SIDE:.0f} {SIDE:.0f}">{shapes}</svg>{below}'
         f'<figcaption class="quiet">{escape(name)}: {caption}</figcaption></figure>'
     )
 

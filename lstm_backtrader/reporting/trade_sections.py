@@ -86,7 +86,9 @@ def clock_section(clock: Mapping[str, Sequence[Figures]], money_digits: int) -> 
         parts = {int(each[key[:-1]] or 0): each for each in clock.get(key, ())}
         if not parts:
             continue
-        results = [(names[at], parts[at]["net_profit"] if at in parts else None) for at in names]
+        results = [
+            (names[at].removesuffix(":00")[:3], parts[at]["net_profit"] if at in parts else None) for at in names
+        ]
         rows = [
             row(names[at], [cell(each[figure], kind, money_digits) for figure, _, kind in CLOCK])
             for at, each in parts.items()
