@@ -42,7 +42,7 @@ def _beside(option: str, files: Sequence[Path] | None, count: int) -> list[Path 
     """One of `files` for each of the data, or none."""
     if files and len(files) != count:
         raise ConfigError(
-            f"--{option} is given {len(files)} times for {count} --data. Give one for each, in the same order."
+            f"{count} --data need {count} --{option}, and {len(files)} came. Give one for each, in the same order."
         )
     return list(files) if files else [None] * count
 

@@ -187,7 +187,7 @@ def test_one_data_writes_the_model_to_the_place_itself(files):
 def test_funding_that_does_not_go_with_the_data_is_refused(files):
     run = train_by(files, "--funding", str(files / "AAA-funding.csv"))
     assert isinstance(run.exception, ConfigError)
-    assert "--funding is given 1 times for 2 --data. Give one for each, in the same order." in str(run.exception)
+    assert "2 --data need 2 --funding, and 1 came. Give one for each, in the same order." in str(run.exception)
 
 
 def test_two_files_of_one_name_are_refused(files):
