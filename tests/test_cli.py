@@ -350,7 +350,9 @@ def test_a_full_disk_is_one_line(lbt, monkeypatch, tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C reaches a process by another way there")
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_ctrl_c_ends_a_training_at_once_and_leaves_nothing(files, tmp_path, seeds):
-    code = "import sys; from lstm_backtrader import cli; cli.main()"
+    # a shell has what it runs in the background ignore Ctrl-C, and its children after it
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heeding}; from lstm_backtrader import cli; cli.main()"
     out = ("--out", tmp_path / "model")
     options = ("--data", files["candles"], *TINY, "--steps", 1_000_000, "--seeds", seeds, *out)
     command = [sys.executable, "-c", code, "train", *map(str, options)]
@@ -360,7 +362,7 @@ def test_ctrl_c_ends_a_training_at_once_and_leaves_nothing(files, tmp_path, seed
         time.sleep(1)
         training.send_signal(signal.SIGINT)
         try:
-            _, err = training.communicate(timeout=20)
+            _, err = training.communicate(timeout=120)
         finally:
             training.kill()
     assert err.splitlines()[-1] == "Stopped; nothing half-written was left."
