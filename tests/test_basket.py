@@ -295,7 +295,7 @@ def test_three_perpetuals_of_four_years_on_one_account(shared_data):
         return run_record(lbt.run(cerebro, **mode))
 
     # when
-    usual, bar_by_bar, thrifty = run(), run(runonce=False, preload=False), run(exactbars=1)
+    usual, *others = (run(**mode) for mode in MODES.values())
 
     # then
     assert usual.metrics()["trades"] > 300
@@ -304,7 +304,7 @@ def test_three_perpetuals_of_four_years_on_one_account(shared_data):
     assert usual.totals.start_equity + usual.trades["net_profit"].sum() == pytest.approx(
         usual.equity["equity"].iloc[-1], abs=0.01
     )
-    for other in (bar_by_bar, thrifty):
+    for other in others:
         pd.testing.assert_frame_equal(other.equity, usual.equity, check_exact=True)
         pd.testing.assert_frame_equal(other.trades, usual.trades, check_exact=True)
 
