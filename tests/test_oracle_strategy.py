@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from trading import run
 
@@ -14,7 +15,15 @@ from lstm_backtrader.strategies.lstm_futures import LSTMFutures
 
 GOOD = Account(sharpe=4.0, low=3.5, high=4.5, gross=4.2, gross_low=3.7, gross_high=4.7, trades=1_000)
 NOISE = Account(sharpe=-0.4, low=-0.8, high=0.0, gross=0.1, gross_low=-0.3, gross_high=0.5, trades=900)
-FOUND = Comparison(seed=0, model=GOOD, oracle=replace(GOOD, sharpe=4.4), shuffled=NOISE, difference_error=0.1)
+IDLE = Account(sharpe=0.0, low=0.0, high=0.0, gross=0.0, gross_low=0.0, gross_high=0.0, trades=0)
+FOUND = Comparison(
+    seed=5,
+    model=GOOD,
+    oracle=replace(GOOD, sharpe=4.4),
+    shuffled=NOISE,
+    untaught=replace(NOISE, high=0.1),
+    difference_error=0.1,
+)
 
 
 class Blurred(Oracle):
@@ -23,6 +32,13 @@ class Blurred(Oracle):
     def predict(self, candles):
         said = super().predict(candles)
         return said.assign(forecast=said["forecast"] + np.random.default_rng(0).normal(0, 0.2, len(said)))
+
+
+class Silent(Oracle):
+    """Nothing is worth a trade."""
+
+    def predict(self, candles):
+        return super().predict(candles).assign(forecast=0.0)
 
 
 def test_the_oracle_says_the_same_at_once_and_bar_by_bar():
@@ -49,7 +65,11 @@ def test_an_account_on_the_oracle_holds_each_trade_for_the_horizon_at_most():
 def test_a_worse_forecast_earns_less_of_what_there_is(monkeypatch):
     bars = 12_000
     market = synthetic_market(bars, seed=1, start="2060-01-01")
-    monkeypatch.setattr(oracle_strategy, "_model", lambda seed, models: Blurred(market, 100))
+    monkeypatch.setattr(
+        oracle_strategy,
+        "_model",
+        lambda seed, models, shuffled=False: Silent(market, 100) if shuffled else Blurred(market, 100),
+    )
     monkeypatch.setattr(oracle_strategy, "DRAWS", 200)
 
     found = compare(0, bars, None)
@@ -60,6 +80,35 @@ def test_a_worse_forecast_earns_less_of_what_there_is(monkeypatch):
     assert found.difference_error > 0
     assert found.shuffled.trades == pytest.approx(3 * found.model.trades)  # this forecast reads no news
     assert "MISSED" in line(found)  # and so the shuffle does it no harm
+    assert (found.untaught.trades, found.untaught.low, found.untaught.high) == (0, 0.0, 0.0)
+    assert "no trade, so 0" in line(found)
+
+
+def test_the_control_is_trained_on_the_same_market_with_its_news_elsewhere(monkeypatch):
+    seen = []
+    monkeypatch.setattr(oracle_strategy, "TRAIN_BARS", 3_000)
+    monkeypatch.setattr(oracle_strategy, "train", lambda candles, config: seen.append((candles, config)))
+
+    oracle_strategy._model(5, None)
+    oracle_strategy._model(5, None, shuffled=True)
+
+    (plain, config), (shuffled, same_config) = seen
+    assert same_config is config
+    pd.testing.assert_frame_equal(shuffled.drop(columns="news"), plain.drop(columns="news"))
+    assert shuffled["news"].ne(plain["news"]).sum() > 20
+    assert shuffled["news"].value_counts().to_dict() == plain["news"].value_counts().to_dict()
+
+
+def test_a_model_that_is_kept_is_taken_again(tmp_path, monkeypatch, untrained_model):
+    monkeypatch.setattr(oracle_strategy, "TRAIN_BARS", 300)
+    monkeypatch.setattr(oracle_strategy, "train", lambda candles, config: untrained_model())
+
+    trained = oracle_strategy._model(5, tmp_path, shuffled=True)
+    monkeypatch.setattr(oracle_strategy, "train", None)
+    again = oracle_strategy._model(5, tmp_path, shuffled=True)
+
+    assert again.manifest.weights_sha256 == trained.manifest.weights_sha256
+    assert [each.name for each in tmp_path.iterdir()] == ["5-shuffled"]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +119,9 @@ def test_a_worse_forecast_earns_less_of_what_there_is(monkeypatch):
         ({"model": replace(GOOD, sharpe=4.7)}, False),  # three errors above it
         ({"model": replace(GOOD, sharpe=4.55)}, True),
         ({"shuffled": replace(NOISE, gross_low=0.05)}, False),
+        ({"untaught": IDLE}, True),
+        ({"untaught": replace(NOISE, low=0.05, high=0.4)}, False),
+        ({"untaught": replace(NOISE, low=-0.8, high=-0.1)}, False),
         ({"model": replace(GOOD, sharpe=-1.0), "oracle": replace(GOOD, sharpe=-1.2)}, False),
     ],
 )
