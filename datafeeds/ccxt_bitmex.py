@@ -1,7 +1,7 @@
 """BitMEX, which ccxt has dropped: its client where the installed ccxt has one, else ours of the same methods.
 
-Either way volume is counted in the base coin, which BitMEX tells as `homeNotional`. Public data alone: instruments,
-candles, funding.
+Either way volume is counted in the base coin, which BitMEX tells as `homeNotional`. Public data alone is asked for:
+instruments, candles, funding. An order is read, `parse_order`, if somebody has one; none is placed or fetched.
 """
 
 from __future__ import annotations
@@ -9,6 +9,16 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
+
+_STATUS = {
+    **dict.fromkeys(("New", "PartiallyFilled", "PendingNew", "PendingCancel", "Untriggered", "Triggered"), "open"),
+    **dict.fromkeys(("DoneForDay", "Stopped"), "open"),
+    "Filled": "closed",
+    "Canceled": "canceled",
+    "Rejected": "rejected",
+    "Expired": "expired",
+}
+_IN_FORCE = {"GoodTillCancel": "GTC", "ImmediateOrCancel": "IOC", "FillOrKill": "FOK"}
 
 
 def volume_of(bucket: dict[str, Any]) -> float | None:
@@ -181,6 +191,42 @@ def _ours() -> Any:
                 "timestamp": self.parse8601(contract.get("timestamp")),
                 "datetime": contract.get("timestamp"),
             }
+
+        def parse_order(self, order: Any, market: Any = None) -> Any:
+            """An order by ccxt's conventions: a size of an inverse market is USD, so `cost`; else contracts."""
+            market = self.safe_market(self.safe_string(order, "symbol"), market)
+            size, done = self.safe_string(order, "orderQty"), self.safe_string(order, "cumQty")
+            average = self.safe_string(order, "avgPx")
+            if market["inverse"]:
+                done = None if average is None else ccxt.Precise.string_div(done, average)  # in the base coin
+            told = self.safe_string(order, "execInst")
+            at = self.parse8601(self.safe_string(order, "timestamp"))
+            status, in_force = (self.safe_string(order, name) for name in ("ordStatus", "timeInForce"))
+            return self.safe_order(
+                {
+                    "info": order,
+                    "id": self.safe_string(order, "orderID"),
+                    "clientOrderId": self.safe_string(order, "clOrdID"),
+                    "timestamp": at,
+                    "datetime": self.iso8601(at),
+                    "lastTradeTimestamp": self.parse8601(self.safe_string(order, "transactTime")),
+                    "symbol": market["symbol"],
+                    "type": self.safe_string_lower(order, "ordType"),
+                    "timeInForce": _IN_FORCE.get(in_force, in_force),
+                    "postOnly": None if told is None else "ParticipateDoNotInitiate" in told,
+                    "reduceOnly": None if told is None else "ReduceOnly" in told or "Close" in told,
+                    "side": self.safe_string_lower(order, "side"),
+                    "price": self.safe_string(order, "price"),
+                    "triggerPrice": self.safe_string(order, "stopPx"),
+                    "amount": None if market["inverse"] else size,
+                    "cost": size if market["inverse"] else None,
+                    "average": average,
+                    "filled": done,
+                    "remaining": self.safe_string(order, "leavesQty"),
+                    "status": _STATUS.get(status, status),
+                },
+                market,
+            )
 
         def _get(self, path: str, query: dict[str, Any]) -> Any:
             return self.request(path, "public", "GET", query, config={"cost": 5})

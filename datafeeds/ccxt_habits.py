@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lstm_backtrader.errors import ConfigError
@@ -20,6 +20,7 @@ class Habits:
     """How to ask one venue for history.
 
     `page`: rows of a request for candles; `rates`: for funding; `interest`: for open interest, 0: it keeps none.
+    `interest_bars`: timeframes that it keeps open interest for, `interest_days`: how long; None: for ever.
     `span_days`: longest span of a request; None: any. `rate_limit_ms`: what its limiter counts with, where ccxt's
     own figure is too quick. `busy`: its codes for "later", which come as other errors. `marks`: markets with
     candles of the mark price, `funded`: those with a history of funding: "all", "linear" or "none".
@@ -29,6 +30,7 @@ class Habits:
     page: int
     rates: int
     interest: int = 0
+    interest_bars: tuple[str, ...] = ()
     interest_days: int | None = None
     span_days: int | None = None
     rate_limit_ms: int | None = None
@@ -45,13 +47,21 @@ class Habits:
         return most if self.span_days is None else max(2, min(most, self.span_days * DAY_MS // step_ms))
 
 
+_BINANCE = Habits(
+    page=1000,
+    rates=1000,
+    interest=500,
+    interest_bars=("5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d"),
+    interest_days=29,
+)
 HABITS: Mapping[str, Habits] = {
-    "binanceusdm": Habits(page=1000, rates=1000, interest=500, interest_days=29),
-    "binancecoinm": Habits(page=1000, rates=1000, interest=500, interest_days=29, span_days=199),
+    "binanceusdm": _BINANCE,
+    "binancecoinm": replace(_BINANCE, span_days=199),
     "bybit": Habits(
         page=1000,
         rates=200,
         interest=200,
+        interest_bars=("5m", "15m", "30m", "1h", "4h", "1d"),
         busy=frozenset({"10000", "10016"}),  # server timeout; system error, try again later
         options={"fetchMarkets": {"types": ["linear", "inverse"]}},
     ),

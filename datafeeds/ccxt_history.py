@@ -59,19 +59,33 @@ def fetch_closed(
     return pd.concat([empty_rows(series), *(page.rows for page in pages)])
 
 
-def check_kind(client: VenueClient, series: Series) -> None:
-    """Raises `ConfigError` where the venue has no such bars, or no history of this kind."""
-    market = client.market(series.symbol)
-    if series.timeframe is not None:
-        client.check_timeframe(series.timeframe)
-    habits = client.habits
-    has = {"candles": "all", "mark": habits.marks, "funding": habits.funded}.get(
-        series.kind, "all" if habits.interest else "none"
-    )
-    if has == "none" or (has == "linear" and not market["linear"]):
-        what = series.kind.replace("_", "-")
-        where = client.venue if has == "none" else f"{client.venue} for inverse markets"
-        raise ConfigError(f"there is no history of {what} at {where}. Leave {what} out of --with.")
+def has_history(client: VenueClient, series: Series) -> bool:
+    """Whether the venue keeps a history of this kind of a market. Raises `ConfigError` for one it has not."""
+    market, habits = client.market(series.symbol), client.habits
+    interest = "all" if habits.interest else "none"
+    has = {"candles": "all", "mark": habits.marks, "funding": habits.funded}.get(series.kind, interest)
+    return has == "all" or (has == "linear" and bool(market["linear"]))
+
+
+def check_kinds(client: VenueClient, wanted: Iterable[Series]) -> None:
+    """Raises `ConfigError` where the venue has no such bars, or no history of some of the kinds; names them all."""
+    lacking = []
+    for series in wanted:
+        if series.timeframe is not None:
+            client.check_timeframe(series.timeframe)
+        if not has_history(client, series):
+            lacking.append(series)
+        elif series.kind == "open_interest" and series.timeframe not in client.habits.interest_bars:
+            raise ConfigError(
+                f"{client.venue} keeps open interest at {', '.join(client.habits.interest_bars)} alone, not at "
+                f"{series.timeframe}. Leave open-interest out of --with, or fetch it at one of these timeframes."
+            )
+    if lacking:
+        what = " and ".join(series.kind.replace("_", "-") for series in lacking)
+        it = "it" if len(lacking) == 1 else "them"
+        raise ConfigError(
+            f"there is no history of {what} of {lacking[0].symbol} at {client.venue}. Leave {it} out of --with."
+        )
 
 
 def fetch_pages(client: VenueClient, series: Series, since_ms: int, until_ms: int) -> Iterator[Page]:
@@ -140,12 +154,15 @@ def _asker(client: VenueClient, series: Series, step_ms: int, limit: int) -> Cal
     """A function that asks for [begin, end) once; its rows may lie beside it, and be of any number."""
     market = client.market(series.symbol)
     symbol, kind = market["symbol"], series.kind
+    is_paired = market["inverse"] and "pair" in market["info"]  # at Binance; ccxt 4.5.83 would ask for quarterlies
+    by_pair = {"pair": market["info"]["pair"], "contractType": "PERPETUAL"} if is_paired else {}
     in_contracts = kind == "candles" and market["inverse"] and client.habits.inverse_in_contracts
 
     def ask(begin: int, end: int) -> Rows:
         # the end itself is asked for, too: some venues leave it out, and one cuts it to the bar before it does
         if kind == "open_interest":
-            told = client.ask("fetch_open_interest_history", symbol, series.timeframe, begin, limit, {"until": end})
+            params = {"until": end, **by_pair}
+            told = client.ask("fetch_open_interest_history", symbol, series.timeframe, begin, limit, params)
             name = "openInterestAmount" if market["linear"] else "openInterestValue"
             return _numbers((row["timestamp"], [row[name]]) for row in told)
         params = {"until": end, **({"price": "mark"} if kind == "mark" else {})}

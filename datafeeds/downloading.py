@@ -13,7 +13,7 @@ import pandas as pd
 from lstm_backtrader.errors import ConfigError
 
 from .ccxt_client import VenueClient
-from .ccxt_history import check_kind, fetch_pages
+from .ccxt_history import check_kinds, fetch_pages
 from .series import Kind, Series
 from .spans import Moment, Span, intersect, moment
 from .store import Store
@@ -35,13 +35,12 @@ class Downloaded:
 def series_to_fetch(client: VenueClient, symbol: str, timeframe: str, kinds: Iterable[Kind]) -> list[Series]:
     """The series of a market, each checked with the venue; `symbol` may be the venue's own name of it.
 
-    Raises `ConfigError` for what the venue has not got, `VenueError` where it cannot be asked.
+    Raises `ConfigError` for what the venue has not got, all of it at once, `VenueError` where it cannot be asked.
     """
     client.check_timeframe(timeframe)
     known = client.market(symbol)["symbol"]
     found = [Series(client.venue, known, kind, None if kind == "funding" else timeframe) for kind in kinds]
-    for series in found:
-        check_kind(client, series)
+    check_kinds(client, found)
     return found
 
 

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 
 from lstm_backtrader.candles import COLUMNS, MARK_COLUMNS, PRICES, open_times
-from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.joining import settled_at
 
 from .ccxt_client import VenueClient
-from .ccxt_history import check_kind, fetch_pages
+from .ccxt_history import fetch_pages, has_history
 from .series import Kind, Series, empty_rows
 from .store import Store
 
@@ -163,16 +162,9 @@ class LiveMarket:
 
 
 def _kinds(client: VenueClient, series: Series) -> tuple[Kind, ...]:
-    """What the venue has of the market besides candles."""
-    found: list[Kind] = ["candles"]
-    for kind in ("mark", "funding"):
-        try:
-            check_kind(client, series.other(kind))
-        except ConfigError as error:
-            logger.info("%s: %s", series, error)
-        else:
-            found.append(kind)
-    return tuple(found)
+    """What the venue has of the market: candles, and of the rest what it keeps."""
+    more: tuple[Kind, ...] = ("mark", "funding")
+    return ("candles", *(kind for kind in more if has_history(client, series.other(kind))))
 
 
 def _no_bars() -> pd.DataFrame:

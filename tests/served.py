@@ -24,6 +24,7 @@ MARKETS = (
     ("bitmex", "BTC/USD:BTC"),
     ("bitmex", "BTC/USDT:USDT"),
 )
+KEPT = {"binanceusdm": 29, "binancecoinm": 29, "bybit": None}  # days of open interest, None: all
 START = pd.Timestamp("2023-01-01", tz="UTC")
 SINCE_MS = START.value // 1_000_000
 HOUR = pd.Timedelta(hours=1)
@@ -54,10 +55,19 @@ def rates(n: int, hours: int = 8, seed: int = 2) -> pd.DataFrame:
 
 
 def served(venue: str, symbol: str, n: int, **changes: object) -> ServedMarket:
-    """A market with `n` bars of an hour, their mark prices and funding; `changes` take the place of its fields."""
+    """A market with `n` bars of an hour and all else that is kept of it; `changes` take the place of its fields."""
     mark = bars(n, seed=3).drop(columns="volume")
-    tables = {"candles": bars(n), "mark": mark, "funding": rates(n // 8 + 1), **changes}
+    interest = bars(n, seed=4)[["volume"]].rename(columns={"volume": "open_interest"})
+    tables = {"candles": bars(n), "mark": mark, "funding": rates(n // 8 + 1), "open_interest": interest, **changes}
     return ServedMarket(venue, symbol, **tables)
+
+
+def with_gaps(venue: str, symbol: str, n: int) -> ServedMarket:
+    """A market with three holes in its bars."""
+    whole = served(venue, symbol, n)
+    return served(
+        venue, symbol, n, candles=whole.candles.drop(whole.candles.index[[n // 9, n // 9 + 1, n // 2, n - 300]])
+    )
 
 
 @contextmanager

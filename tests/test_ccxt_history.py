@@ -8,7 +8,7 @@ import pytest
 from served import HOUR, HOUR_MS, MARKETS, SINCE_MS, START, assert_rows, bars, client_of, rates, served, serving
 
 from lstm_backtrader.datafeeds.ccxt_client import connect
-from lstm_backtrader.datafeeds.ccxt_history import check_kind, fetch_closed, fetch_pages
+from lstm_backtrader.datafeeds.ccxt_history import check_kinds, fetch_closed, fetch_pages
 from lstm_backtrader.datafeeds.loopback.faults import Faults
 from lstm_backtrader.datafeeds.series import Series
 from lstm_backtrader.errors import ConfigError
@@ -154,8 +154,8 @@ def test_mark_prices_have_no_volume(venue, symbol):
     with serving(market, now=START + 250 * HOUR) as loopback:
         client = client_of(loopback)
         if (venue, symbol) == ("bingx", "BTC/USD:BTC"):
-            with pytest.raises(ConfigError, match=r"no history of mark at bingx for inverse markets\. Leave mark"):
-                check_kind(client, Series(venue, symbol, "mark", "1h"))
+            with pytest.raises(ConfigError, match=r"no history of mark of BTC/USD:BTC at bingx\. Leave it out"):
+                check_kinds(client, [Series(venue, symbol, "mark", "1h")])
             return
         assert_rows(rows_of(pages_of(client, "mark", 250, symbol)), market.mark)
 
@@ -163,17 +163,17 @@ def test_mark_prices_have_no_volume(venue, symbol):
 def test_bitmex_has_no_mark_prices_and_says_so():
     with (
         serving(served("bitmex", "BTC/USD:BTC", 10), now=START + 10 * HOUR) as loopback,
-        pytest.raises(ConfigError, match=r"no history of mark at bitmex\. Leave mark out of --with"),
+        pytest.raises(ConfigError, match=r"no history of mark of BTC/USD:BTC at bitmex\. Leave it out of --with"),
     ):
-        check_kind(client_of(loopback), Series("bitmex", "BTC/USD:BTC", "mark", "1h"))
+        check_kinds(client_of(loopback), [Series("bitmex", "BTC/USD:BTC", "mark", "1h")])
 
 
 def test_bingx_has_no_funding_of_inverse_markets_and_says_so():
     with (
         serving(served("bingx", "BTC/USD:BTC", 10), now=START + 10 * HOUR) as loopback,
-        pytest.raises(ConfigError, match="no history of funding at bingx for inverse markets"),
+        pytest.raises(ConfigError, match="no history of funding of BTC/USD:BTC at bingx"),
     ):
-        check_kind(client_of(loopback), Series("bingx", "BTC/USD:BTC", "funding"))
+        check_kinds(client_of(loopback), [Series("bingx", "BTC/USD:BTC", "funding")])
 
 
 @pytest.mark.parametrize("hours", [1, 4, 8])
@@ -241,22 +241,3 @@ def test_bingx_waits_between_two_requests(monkeypatch):
         fetch_closed(client, "BTC/USDT:USDT", "1h", SINCE_MS)
     assert waits
     assert all(0.5 < wait <= 1.0 for wait in waits)
-
-
-@pytest.mark.parametrize(
-    ("venue", "symbol"), [each for each in MARKETS if each[0] in ("binanceusdm", "binancecoinm", "bybit")]
-)
-def test_open_interest_is_fetched_where_it_is_kept(venue, symbol):
-    interest = bars(600)[["volume"]].rename(columns={"volume": "open_interest"})
-    market = served(venue, symbol, 600, open_interest=interest)
-    with serving(market, now=START + 600 * HOUR) as loopback:
-        assert_rows(rows_of(pages_of(client_of(loopback), "open_interest", 600, symbol)), interest)
-
-
-@pytest.mark.parametrize("venue", ["bingx", "bitget", "bitmex"])
-def test_where_no_open_interest_is_kept_that_is_said(venue):
-    with (
-        serving(served(venue, MARKET[venue], 9), now=START + 9 * HOUR) as loopback,
-        pytest.raises(ConfigError, match=f"no history of open-interest at {venue}"),
-    ):
-        check_kind(client_of(loopback), Series(venue, MARKET[venue], "open_interest", "1h"))

@@ -1,22 +1,17 @@
 """Downloads into the store: the same rows and manifest, whatever goes wrong and however often it is killed."""
 
-import errno
 import os
 import subprocess
 import sys
-from collections import namedtuple
 from dataclasses import replace
-from functools import partial
 
 import pytest
-from served import HOUR, MARKETS, START, assert_rows, bars, client_of, served, serving
+from served import HOUR, KEPT, MARKETS, START, assert_rows, client_of, served, serving, with_gaps
 
-from lstm_backtrader import cli, whole_files
 from lstm_backtrader.datafeeds.ccxt_client import connect
 from lstm_backtrader.datafeeds.ccxt_errors import Retry
 from lstm_backtrader.datafeeds.downloading import download, series_to_fetch
 from lstm_backtrader.datafeeds.loopback.faults import Faults
-from lstm_backtrader.datafeeds.loopback.shelf import Refusal
 from lstm_backtrader.datafeeds.series import Series
 from lstm_backtrader.datafeeds.store import Store
 from lstm_backtrader.datafeeds.store_check import verify
@@ -25,15 +20,6 @@ from lstm_backtrader.errors import ConfigError, VenueError
 N = 5000
 END = START + N * HOUR
 FIRST_OF_EACH = set(dict(reversed(MARKETS)).items())  # the other markets of a venue are shorter, to save time
-Outcome = namedtuple("Outcome", "code out err")
-
-
-def with_gaps(venue, symbol, n=N):
-    """A market with three holes in its bars."""
-    whole = served(venue, symbol, n)
-    return served(
-        venue, symbol, n, candles=whole.candles.drop(whole.candles.index[[n // 9, n // 9 + 1, n // 2, n - 300]])
-    )
 
 
 def kinds_of(venue, symbol):
@@ -50,7 +36,7 @@ def fetch_all(client, store, symbol, kinds, until=END):
 
 def assert_stored(store, market, kinds, end=END):
     """The store has the rows served, and nothing else."""
-    tables = {"candles": market.candles, "mark": market.mark, "funding": market.funding}
+    tables = {kind: getattr(market, kind) for kind in ("candles", "mark", "funding", "open_interest")}
     for kind in kinds:
         series = Series(market.venue, market.symbol, kind, None if kind == "funding" else "1h")
         expected = tables[kind][tables[kind].index < end]
@@ -111,11 +97,10 @@ from pathlib import Path
 import ccxt
 from lstm_backtrader.datafeeds.ccxt_client import connect
 from lstm_backtrader.datafeeds.ccxt_errors import Retry
-from lstm_backtrader.datafeeds.ccxt_errors import Retry
 from lstm_backtrader.datafeeds.downloading import download, series_to_fetch
 from lstm_backtrader.datafeeds.store import Store
 
-address, root, until = sys.argv[1:]
+address, venue, symbol, kinds, root, until = sys.argv[1:]
 
 def fetch_and_die(draws):
     pages, begun = draws.randrange(2), [time.monotonic()]
@@ -126,9 +111,9 @@ def fetch_and_die(draws):
             moment = draws.uniform(0.0, 1.5 * (begun[-1] - begun[-2]))
             threading.Timer(moment, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
-    client = connect("bitmex", via=address, retry=Retry(sleep=lambda seconds: None))
-    client.habits = dataclasses.replace(client.habits, page=30)
-    for series in series_to_fetch(client, "BTC/USD:BTC", "1h", ["candles", "funding"]):
+    client = connect(venue, via=address, retry=Retry(sleep=lambda seconds: None))
+    client.habits = dataclasses.replace(client.habits, page=30, interest=30)
+    for series in series_to_fetch(client, symbol, "1h", kinds.split(",")):
         download(client, Store(Path(root)), series, "2023-01-01", until, progress)
 
 for number in range(20):
@@ -142,16 +127,22 @@ for number in range(20):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
-def test_killed_twenty_times_it_goes_on_and_nothing_is_there_twice_or_lost(tmp_path):
-    market, kinds, end = with_gaps("bitmex", "BTC/USD:BTC", 2400), ["candles", "funding"], START + 2400 * HOUR
+@pytest.mark.parametrize(
+    ("venue", "kinds"), [("bitmex", ["candles", "funding"]), ("bybit", ["open_interest", "candles"])]
+)
+def test_killed_twenty_times_it_goes_on_and_nothing_is_there_twice_or_lost(venue, kinds, tmp_path):
+    symbol, end = "BTC/USD:BTC", START + 2400 * HOUR
+    market = with_gaps(venue, symbol, 2400)
     whole, killed = Store(tmp_path / "whole"), Store(tmp_path / "killed")
     with serving(market, now=END, faults=Faults(rate=0.1, seed=2)) as loopback:
-        fetch_all(client_of(loopback), whole, "BTC/USD:BTC", kinds, end)
-        code = [sys.executable, "-c", KILLED, loopback.address, str(killed.root), end.isoformat()]
-        driver = subprocess.run(code, capture_output=True, text=True, check=True, timeout=120)
+        fetch_all(client_of(loopback), whole, symbol, kinds, end)
+        given = (loopback.address, venue, symbol, ",".join(kinds), str(killed.root), end.isoformat())
+        driver = subprocess.run(
+            [sys.executable, "-c", KILLED, *given], capture_output=True, text=True, check=True, timeout=120
+        )
         assert driver.stdout.split() == ["True"] * 20, driver.stderr
-        assert 0 < len(killed.read(Series("bitmex", "BTC/USD:BTC", "candles", "1h"))) < len(market.candles)
-        fetch_all(client_of(loopback), killed, "BTC/USD:BTC", kinds, end)
+        assert 0 < len(killed.read(Series(venue, symbol, kinds[0], "1h"))) < 2390
+        fetch_all(client_of(loopback), killed, symbol, kinds, end)
     assert contents(killed) == contents(whole)
     assert_stored(killed, market, kinds, end)
 
@@ -209,16 +200,6 @@ def test_the_progress_ends_at_its_total(tmp_path):
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
 
 
-def test_open_interest_of_binance_goes_back_thirty_days(tmp_path):
-    interest = bars(2000)[["volume"]].rename(columns={"volume": "open_interest"})
-    market = served("binanceusdm", "BTC/USDT:USDT", 2000, open_interest=interest)
-    with serving(market, now=START + 2000 * HOUR) as loopback:
-        series = Series("binanceusdm", "BTC/USDT:USDT", "open_interest", "1h")
-        done = download(client_of(loopback), Store(tmp_path), series, START)
-    assert done.note == "binanceusdm keeps 29 days of open interest"
-    assert 28 * 24 <= done.rows <= 29 * 24
-
-
 @pytest.mark.parametrize(
     ("since", "until", "says"),
     [
@@ -269,149 +250,37 @@ def test_an_unknown_venue_is_refused_with_the_nearest():
         connect("bibyt")
 
 
-# --- as a user types it ---------------------------------------------------------------------------------------
+# --- open interest --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def lbt(monkeypatch, capsys, tmp_path):
-    """`lbt("--venue", "bybit")` runs `lbt download` in this process, on a store of its own."""
-    monkeypatch.setenv("LBT_STORE", str(tmp_path / "data"))
-    monkeypatch.setenv("COLUMNS", "200")
-    hurried = partial(Retry, sleep=lambda seconds: None)
-    monkeypatch.setattr("lstm_backtrader.datafeeds.ccxt_client.Retry", hurried)
-
-    def run(loopback, symbol="BTC/USD:BTC", *more, venue="bybit", timeframe="1h", since="2023-01-01"):
-        given = ["--venue", venue, "--symbol", symbol, "--timeframe", timeframe, "--since", since]
-        via = ["--via", getattr(loopback, "address", loopback)]
-        monkeypatch.setattr(sys, "argv", ["lbt", "download", *given, *via, *map(str, more)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return Outcome(code, *capsys.readouterr())
-
-    return run
+def begin_of(venue, now):
+    """Of the open interest that a venue still has."""
+    return START if KEPT[venue] is None else (now - KEPT[venue] * 24 * HOUR).ceil("1D")
 
 
-def test_the_command_tells_rows_spans_and_gaps_and_what_to_do_with_them(lbt, tmp_path):
-    with serving(with_gaps("bybit", "BTC/USD:BTC", 900), now=START + 900 * HOUR) as loopback:
-        outcome = lbt(loopback, "BTC/USD:BTC", "--with", "mark,funding")
-    assert outcome.code == 0, outcome.err
-    assert outcome.out.splitlines() == [
-        "bybit:BTC/USD:BTC:1h: 896 new rows; 2023-01-01 00:00 to 2023-02-07 11:00 UTC",
-        "  gap, asked for twice: 2023-01-05 04:00 to 2023-01-05 06:00, 2 bars",
-        "  gap, asked for twice: 2023-01-19 18:00 to 2023-01-19 19:00, 1 bar",
-        "  gap, asked for twice: 2023-01-26 00:00 to 2023-01-26 01:00, 1 bar",
-        "bybit:BTC/USD:BTC:mark:1h: 900 new rows; 2023-01-01 00:00 to 2023-02-07 11:00 UTC",
-        "bybit:BTC/USD:BTC:funding: 113 new rows; 2023-01-01 00:00 to 2023-02-07 08:00 UTC",
-        f"store: {tmp_path / 'data'}",
-    ]
-
-
-def test_the_time_before_a_listing_is_no_gap_to_read_about(lbt):
-    with serving(served("bybit", "BTC/USD:BTC", 90), now=START + 90 * HOUR) as loopback:
-        first, *others = lbt(loopback, since="2021-06-01").out.splitlines()
-    assert first == (
-        "bybit:BTC/USD:BTC:1h: 90 new rows; 2023-01-01 00:00 to 2023-01-04 17:00 UTC, and nothing before at bybit"
-    )
-    assert [line.split()[0] for line in others] == ["store:"]
-
-
-def test_of_many_gaps_the_longest_are_listed(lbt):
-    whole = served("bybit", "BTC/USD:BTC", 300)
-    gone = [n for n in range(300) if n % 20 == 7 or n in (100, 101, 102)]
-    market = replace(whole, candles=whole.candles.drop(whole.candles.index[gone]))
-    with serving(market, now=START + 300 * HOUR) as loopback:
-        lines = lbt(loopback).out.splitlines()
-    assert "  gap, asked for twice: 2023-01-05 04:00 to 2023-01-05 07:00, 3 bars" in lines
-    assert lines[6] == "  and 11 that are not longer"
-
-
-def test_until_is_a_whole_day(lbt):
-    with serving(served("bybit", "BTC/USD:BTC", 900), now=START + 900 * HOUR) as loopback:
-        outcome = lbt(loopback, "BTC/USD:BTC", "--until", "2023-01-10")
-    assert "240 new rows; 2023-01-01 00:00 to 2023-01-10 23:00 UTC" in outcome.out
-
-
-@pytest.mark.parametrize(
-    ("changes", "more", "says"),
-    [
-        ({"venue": "bibyt"}, (), "venue 'bibyt' is not known. Did you mean 'bybit'? Choose from binanceusdm, "),
-        ({"symbol": "BTC/USDT"}, (), "bybit has no perpetual 'BTC/USDT'. Did you mean 'BTC/USD:BTC'?"),
-        ({"timeframe": "1hour"}, (), "timeframe '1hour' is unknown. Write a number and D, h, m or s"),
-        ({"timeframe": "8h"}, (), "bybit has no 8h bars; it has 1m, 3m,"),
-        ({"since": "2030-01-01"}, (), "since 2030-01-01 00:00 is in the future at bybit. Choose an earlier day."),
-        ({}, ("--until", "2022-01-01"), "--until 2022-01-01 is before --since 2023-01-01. Swap them."),
-        ({}, ("--with", "marks"), "--with 'marks' is none of mark, funding, open-interest. Did you mean 'mark'?"),
-        (
-            {"venue": "bitmex"},
-            ("--with", "mark"),
-            "there is no history of mark at bitmex. Leave mark out of --with.",
-        ),
-    ],
-)
-def test_a_mistake_is_one_line_and_leaves_nothing_behind(lbt, tmp_path, changes, more, says):
-    markets = served("bybit", "BTC/USD:BTC", 90), served("bitmex", "BTC/USD:BTC", 90)
-    with serving(*markets, now=START + 90 * HOUR) as loopback:
-        outcome = lbt(loopback, changes.pop("symbol", "BTC/USD:BTC"), *more, **changes)
-    assert outcome.code == 1
-    assert says in outcome.err
-    assert outcome.err.startswith("Error: ")
-    assert len(outcome.err.splitlines()) == 1
-    assert not (tmp_path / "data").exists()
-
-
-def test_no_network_is_one_line(lbt):
-    outcome = lbt("http://127.0.0.1:9")
-    assert outcome.code == 1
-    assert "Error: bybit gives no answer (NetworkError; asked 4 times). Look at the network" in outcome.err
-
-
-def test_a_wrong_address_is_refused(lbt):
-    outcome = lbt("localhost:8000")
-    assert outcome.code == 1
-    assert outcome.err == (
-        "Error: 'localhost:8000' is no address of a loopback venue. Write http://127.0.0.1:8000.\n"
-    )
-
-
-def test_a_full_disk_is_one_line_and_what_was_fetched_stays(lbt, tmp_path, monkeypatch):
-    def full(path, content):
-        if len(list((tmp_path / "data").rglob("*.parquet"))) > 2:
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        whole_files.write_whole(path, content)
-
-    store = Store(tmp_path / "data")
-    with serving(served("bybit", "BTC/USD:BTC", 3000), now=START + 3000 * HOUR) as loopback:
-        monkeypatch.setattr("lstm_backtrader.datafeeds.store.write_whole", full)
-        outcome = lbt(loopback)
-        monkeypatch.undo()
-        assert outcome.code == 1
-        assert "No space left on device. Choose another path, or make room." in outcome.err.splitlines()[-1]
-        series = Series("bybit", "BTC/USD:BTC", "candles", "1h")
-        assert 0 < len(store.read(series)) < 3000
-        assert verify(store, series) == []
-        download(client_of(loopback), store, series, START)
-    assert len(store.read(series)) == 3000
-
-
-def test_a_damaged_file_is_named_with_the_remedy(lbt, tmp_path):
-    with serving(served("bybit", "BTC/USD:BTC", 900), now=START + 900 * HOUR) as loopback:
-        lbt(loopback, "BTC/USD:BTC", "--until", "2023-01-10")
-        (path,) = (tmp_path / "data").rglob("*.parquet")
-        path.write_bytes(path.read_bytes()[:-40])
-        outcome = lbt(loopback, "BTC/USD:BTC", "--until", "2023-01-20")
-    assert outcome.code == 1
-    assert f"Error: {path} is damaged: its SHA-256 is not the manifest's. `lbt data --verify`" in outcome.err
-
-
-def test_what_was_fetched_before_an_error_is_told(lbt):
-    market = served("bybit", "BTC/USD:BTC", 900)
-    with serving(market, now=START + 900 * HOUR) as loopback:
-        answer = loopback.reply
-        loopback.reply = lambda url: (Refusal(403, {}), None) if "mark-price" in url else answer(url)
-        outcome = lbt(loopback, "BTC/USD:BTC", "--with", "mark")
-    assert outcome.code == 1
-    assert "bybit:BTC/USD:BTC:1h: 900 new rows" in outcome.out
-    assert "bybit refuses requests from here" in outcome.err
+@pytest.mark.parametrize(("venue", "symbol"), [each for each in MARKETS if each[0] in KEPT])
+def test_open_interest_comes_whole_through_faults_and_breaks_as_far_back_as_it_is_kept(venue, symbol, tmp_path):
+    market, now = served(venue, symbol, 1500), START + 1500 * HOUR
+    series, begin = Series(venue, symbol, "open_interest", "1h"), begin_of(venue, now)
+    whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
+    with serving(market, now=now, faults=Faults(rate=0.3, seed=3)) as loopback:
+        done = fetch_all(client_of(loopback), whole, symbol, ["open_interest"], None)[0]
+        client = client_of(loopback, tries=1)
+        client.retry, retry = Retry(sleep=lambda seconds: None), client.retry
+        client.market(symbol)
+        client.read_clock()
+        client.retry, client.habits = retry, replace(client.habits, interest=40)
+        loopback.faults = Faults(rate=0.2, seed=5, kinds=("hang_up", "cut_json", "short_page", "twice"))
+        breaks = 0
+        for _ in range(200):
+            try:
+                download(client, broken, series, START)
+                break
+            except VenueError:
+                breaks += 1
+    assert breaks > 1
+    assert done.gaps == ()
+    assert done.note == (f"{venue} keeps 29 days of open interest" if KEPT[venue] else "")
+    assert contents(broken) == contents(whole)
+    assert_rows(whole.read(series), market.open_interest[market.open_interest.index >= begin])
+    assert verify(whole, series) == []

@@ -68,8 +68,8 @@ def _candle(market: ServedMarket, row: Row, step_ms: int) -> list[Any]:
 
 
 def _interest(venue: str, query: Query, shelf: Shelf) -> Any:
-    name = query.get("symbol") or f"{query.get('pair', '')}_PERP"
-    market = shelf.find(venue, name)
+    is_perpetual = query.get("contractType", "PERPETUAL") == "PERPETUAL"
+    market = shelf.find(venue, query.get("symbol") or f"{query.get('pair', '')}_PERP") if is_perpetual else None
     first = number(query, "startTime")
     if market is None or (first is not None and first < shelf.now_ms - _INTEREST_MS):
         return Refusal(400, {"code": -1130, "msg": "parameter 'startTime' is invalid."})
