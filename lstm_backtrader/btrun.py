@@ -12,22 +12,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lstm_backtrader.errors import ConfigError
+from lstm_backtrader.mistakes import told_in_one_line
 
 _NAMED = ("strategy", "st", "signal", "sig", "observer", "ob", "analyzer", "an", "indicator", "ind", "hook")
 
 
-def run_btrun(arguments: Sequence[str]) -> None:
-    """Run Backtrader's `btrun` with its arguments.
+def main() -> None:
+    """The command `btrun`, which takes the place of Backtrader's."""
+    with told_in_one_line():
+        run_btrun(sys.argv[1:])
 
-    Raises:
-        ConfigError: on Pythons that have no `imp`, which Backtrader's needs.
-    """
-    if sys.version_info >= (3, 12):
-        raise ConfigError(
-            f"Backtrader's btrun needs Python 3.11 or older, this is {sys.version_info[0]}.{sys.version_info[1]}. "
-            "Write the few lines of Cerebro that README.md shows."
-        )
+
+def run_btrun(arguments: Sequence[str]) -> None:
+    """Run Backtrader's `btrun` with its arguments."""
     from backtrader.btrun import btrun
 
     btrun([_with_path(text, before) for text, before in zip(arguments, ["", *arguments], strict=False)])
@@ -61,6 +58,6 @@ def _path_of(module: str) -> str:
         return module
     try:
         spec = find_spec(module)
-    except ModuleNotFoundError:
+    except (ModuleNotFoundError, ValueError):  # the latter of what runs without a file, as `__main__`
         return module
     return module if spec is None or spec.origin is None else str(Path(spec.origin).with_suffix(""))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from lstm_backtrader import options as o
+from lstm_backtrader.mistakes import told_in_one_line
 from lstm_backtrader.terminal import (
     account_table,
     audit_table,
@@ -42,7 +41,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, which typer leaves with
 _DISCLAIMER = "A simulation on past data; it promises nothing about the future."
 
 
@@ -875,38 +873,8 @@ def btrun(context: typer.Context) -> None:
 
 def main() -> None:
     """Run `lbt`; a user's mistake is one line and exit code 1."""
-    from lstm_backtrader.errors import LbtError
-
-    try:
-        with _warnings_shown():
-            app()
-    except LbtError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
-        where = "" if error.filename is None else f"{error.filename}: "
-        print(f"Error: {where}{error.strerror or error}. Choose another path, or make room.", file=sys.stderr)
-        sys.exit(1)
-    except SystemExit as end:
-        if end.code == INTERRUPTED:
-            print("Stopped; nothing half-written was left.", file=sys.stderr)
-        raise
-
-
-@contextmanager
-def _warnings_shown() -> Iterator[None]:
-    """Let the package's own warnings (a seam, a missing forecast, a refused order) reach the terminal."""
-    import logging
-
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter("Warning: %(message)s"))
-    logger = logging.getLogger("lstm_backtrader")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
+    with told_in_one_line():
+        app()
 
 
 def _import_own(path: Path | None) -> None:
@@ -949,7 +917,3 @@ def _nets(number: int) -> str:
 
 def _trainer(advance: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
     return lambda name, done, total: advance(f"training {name}", done, total)
-
-
-if __name__ == "__main__":
-    main()

@@ -128,7 +128,7 @@ def test_the_loopback_venue_says_what_to_type_and_that_works(tmp_path):
         lines = [venue.stdout.readline().split() for _ in range(6)]
         typed = next(line for line in lines if "bitmex" in line)
         typed[typed.index("dry-run")] = str(tmp_path)
-        command = [sys.executable, "-m", "lstm_backtrader.cli", *typed[1:], "--until", "2020-01-10"]
+        command = [sys.executable, "-m", "lstm_backtrader", *typed[1:], "--until", "2020-01-10"]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         venue.kill()
     assert result.returncode == 0, result.stderr

@@ -72,7 +72,8 @@ FLOORS = {
     5: """paper_account paper_trading
         download_command btrun data_command store_table report_tables train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
-        options config_file terminal cli testing auditing.watching auditing.witness auditing.timing auditing.runs
+        options config_file terminal mistakes cli __main__ testing auditing.watching auditing.witness
+        auditing.timing auditing.runs
         auditing.subjects auditing.command tuning.config tuning.space tuning.space_file tuning.spans tuning.recorded
         tuning.stage tuning.score tuning.workers tuning.study tuning.search tuning.section tuning.tables
         tuning.tune""",
@@ -409,7 +410,7 @@ def test_nothing_is_asserted_and_only_the_command_line_prints(name):
     for node in ast.walk(TREES[name]):
         assert not isinstance(node, ast.Assert), f"{name}:{node.lineno}"
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "print":
-            assert name == f"{PACKAGE}.cli", f"{name}:{node.lineno}"
+            assert name == f"{PACKAGE}.mistakes", f"{name}:{node.lineno}"
 
 
 @each_module

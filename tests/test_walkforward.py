@@ -246,7 +246,7 @@ def test_killed_at_any_moment_and_started_again_it_gives_the_same(tiny_market, t
     options += "--batch 8 --embargo 24 --event news --patience 20"
 
     def start(out):
-        command = [sys.executable, "-m", "lstm_backtrader.cli", "walk-forward", "--data", data, "--out", out]
+        command = [sys.executable, "-m", "lstm_backtrader", "walk-forward", "--data", data, "--out", out]
         return subprocess.Popen(
             [*map(str, command), *options.split()],
             cwd=ROOT,
