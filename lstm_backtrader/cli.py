@@ -839,6 +839,7 @@ def audit(
 ) -> None:
     """Look for look-ahead; exit code 0 only if nothing was found."""
     from lstm_backtrader.auditing.command import Targets, audit_steps, with_events
+    from lstm_backtrader.auditing.keeping import keep_audits
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.forecast.audit import AuditPlan
     from lstm_backtrader.forecast.findings import merged
@@ -850,12 +851,14 @@ def audit(
     steps = [*published, *audit_steps(targets, candles, AuditPlan(cuts=cuts))]
     parts = []
     with progress_bars() as advance:
-        for number, (_, step) in enumerate(steps):
+        for number, step in enumerate(steps):
             advance("audit", number, len(steps))
-            parts.append(step())
+            parts.append(step.look())
         advance("audit", len(steps), len(steps))
     found = merged(parts)
     show(audit_table(found), *map(str, found.findings))
+    if kept := keep_audits(steps, parts):
+        show(f"kept for the reports of this code: {kept[0].parent}")
     if not found.is_clean:
         count = len(found.findings)
         show(f"not clean: {count} finding{'s' if count > 1 else ''}")

@@ -64,10 +64,11 @@ class FixedForecaster:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Forecasts and trials of the tests do not end up in the user's cache and ledger."""
+    """Forecasts, trials and audits of the tests do not end up in the user's cache, ledger and records."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LBT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("LBT_LEDGER", str(tmp_path_factory.mktemp("ledger") / "ledger.jsonl"))
+        patch.setenv("LBT_AUDITS", str(tmp_path_factory.mktemp("audits")))
         yield
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lstm_backtrader import session
 from lstm_backtrader.datafeeds.frames import CandleFeed
+from lstm_backtrader.forecast.audit_record import AuditRecord, class_subject
 from lstm_backtrader.forecast.trials import Tries
 from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.reporting.metrics import daily_returns
@@ -61,6 +62,25 @@ class Sayer:
 
     def update(self, tail):
         raise NotImplementedError("runs bar by bar are not asked for")
+
+
+def audit_of_sayer():
+    """The record of a clean one."""
+    day = pd.Timestamp("2024-05-01", tz="UTC")
+    return AuditRecord(
+        kind="model",
+        subject="report_run:Sayer",
+        sha256=class_subject("model", Sayer).sha256,
+        audited=day,
+        version="0.1.0",
+        data_sha256="cd" * 32,
+        begin=day,
+        last=day,
+        bars=2000,
+        checks=("truncation",),
+        findings=0,
+        orders=None,
+    )
 
 
 @cache

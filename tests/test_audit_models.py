@@ -29,7 +29,7 @@ QUICK = AuditPlan(cuts=6, tail=50)
 
 def test_a_model_of_ours_is_clean_in_every_part(tiny_model, tiny_market):
     steps = model_steps(tiny_model, tiny_market, QUICK)
-    assert [name for name, _ in steps] == ["features", "label", "forecasts", "indicator", "in-sample guard"]
+    assert [step.name for step in steps] == ["features", "label", "forecasts", "indicator", "in-sample guard"]
     report = lbt.audit(tiny_model, tiny_market, plan=QUICK)
     assert report.is_clean, report.lines()
     assert all(check.compared > 0 for check in report.checks)
@@ -244,9 +244,9 @@ def test_there_must_be_something_to_audit(tiny_artefact):
 
 def test_a_strategy_with_a_model_gets_the_one_that_is_given(tiny_artefact, tiny_market):
     targets = Targets(model=tiny_artefact, strategy="lstm_backtrader.strategies:LSTMFutures")
-    name, step = audit_steps(targets, tiny_market, AuditPlan(cuts=2))[-1]
-    report = step()
-    assert name == "lstm_backtrader.strategies:LSTMFutures"
+    step = audit_steps(targets, tiny_market, AuditPlan(cuts=2))[-1]
+    report = step.look()
+    assert step.name == "LSTMFutures"
     assert report.is_clean, report.lines()
     assert report.checks[-1].compared > 100  # forecasts, none in sample
 

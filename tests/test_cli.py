@@ -694,6 +694,7 @@ def test_a_strategy_of_the_users_own_that_reads_tomorrow_is_named_with_line_bar_
     assert outcome.code == 1
     read = r"reads: close\[1\] at 2020-\d\d-\d\d \d\d:00 is read 1 bar before it is known, in own_strategy.py:6: "
     assert re.search(read + r"[\d.]+, where [\d.]+ is current: off by [\d.]+ \(2000 times\)", outcome.out)
+    assert f"kept for the reports of this code: {os.environ['LBT_AUDITS']}" in outcome.out.replace("\n", "")
 
 
 def test_an_audit_of_nothing_is_refused(lbt, files):

@@ -36,7 +36,7 @@ FLOORS = {
         forecast.barriers forecast.description forecast.step forecast.cache forecast.function_code forecast.history
         forecast.train_config forecast.material forecast.schedule forecast.folds forecast.named forecast.registry
         forecast.windows forecast.price_features forecast.flow_features forecast.indicator_features
-        forecast.audit_events
+        forecast.audit_events forecast.source_files forecast.audit_record
         forecast.zigzag forecast.elliott forecast.wave_series forecast.elliott_features forecast.elliott_null
         forecast.time_features forecast.talib_features forecast.classes forecast.targets forecast.catalogue
         forecast.skill forecast.calibration forecast.conformal forecast.ridge forecast.drift forecast.verdict
@@ -56,7 +56,7 @@ FLOORS = {
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
         futures.matching futures.coverage futures.finer futures.playing futures.broker
-        reporting.recorder reporting.notes datafeeds.pace datafeeds.frames datafeeds.following
+        reporting.recorder reporting.notes reporting.look_ahead datafeeds.pace datafeeds.frames datafeeds.following
         datafeeds.replaying datafeeds.store_feed datafeeds.live_market datafeeds.journal
         datafeeds.resample datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
@@ -73,7 +73,7 @@ FLOORS = {
         download_command btrun data_command store_table report_tables train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
         options config_file terminal mistakes cli __main__ testing auditing.watching auditing.witness
-        auditing.timing auditing.runs
+        auditing.timing auditing.runs auditing.keeping
         auditing.subjects auditing.command tuning.config tuning.space tuning.space_file tuning.spans tuning.recorded
         tuning.stage tuning.score tuning.workers tuning.study tuning.search tuning.section tuning.tables
         tuning.tune""",
@@ -98,8 +98,8 @@ ALLOWED = {
         forecast.foreign forecast.foreign_net forecast.objective forecast.walkforward""",
     "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
-    "pydantic": """forecast.manifest forecast.schedule forecast.trials forecast.ledger config_file
-        futures.venue_files datafeeds.store_manifest paper_account tuning.space_file""",
+    "pydantic": """forecast.audit_record forecast.manifest forecast.schedule forecast.trials forecast.ledger
+        config_file futures.venue_files datafeeds.store_manifest paper_account tuning.space_file""",
     "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
         futures.playing futures.broker reporting.recorder
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample

@@ -6,9 +6,10 @@ from pathlib import Path
 import backtrader as bt
 import pandas as pd
 import pytest
-from report_run import candles, full_run, leaves, tries
+from report_run import audit_of_sayer, candles, full_run, leaves, tries
 
 import lstm_backtrader as lbt
+from lstm_backtrader.forecast.audit_record import keep
 from lstm_backtrader.reporting import report as report_module
 from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.reporting.report import report
@@ -37,8 +38,10 @@ def no_tearsheet(monkeypatch):
 
 
 @pytest.fixture
-def paths(tmp_path, no_tearsheet):
+def paths(tmp_path, monkeypatch, no_tearsheet):
     """Every key of a report that tells all there is to tell."""
+    monkeypatch.setenv("LBT_AUDITS", str(tmp_path / "audits"))
+    keep(audit_of_sayer())
     told = report(
         full_run(), tmp_path / "out", tries=tries(), baselines={"a": full_run()}, bounds={"b": full_run()}
     ).metrics

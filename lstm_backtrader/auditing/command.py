@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import backtrader as bt
 import pandas as pd
 
-from lstm_backtrader.auditing.subjects import Step, audit, model_steps, spec_of, uncached, window_of
+from lstm_backtrader.auditing.keeping import Step
+from lstm_backtrader.auditing.subjects import model_steps, spec_of, steps_of, uncached, window_of
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.event_files import event_columns, read_events
 from lstm_backtrader.events import join_events
@@ -22,7 +22,6 @@ from lstm_backtrader.forecast.audit_subjects import audit_features
 from lstm_backtrader.forecast.description import DescribedModel
 from lstm_backtrader.forecast.features import FEATURES, FeatureSpec, longest_memory
 from lstm_backtrader.forecast.findings import AuditReport
-from lstm_backtrader.forecast.protocol import Forecaster
 from lstm_backtrader.indicators.models import as_forecaster
 from lstm_backtrader.own_module import import_file
 
@@ -52,12 +51,14 @@ def audit_steps(targets: Targets, candles: pd.DataFrame, plan: AuditPlan) -> lis
     window = window_of(candles, model.warmup if model else 0)
     if own:
         longest = window_of(candles, longest_memory(own))
-        steps.append(("own features", lambda: audit_features(own, longest, plan)))
+        steps.append(Step("own features", lambda: audit_features(own, longest, plan), longest))
     if model:
         steps += model_steps(model, candles, plan)
     for place, kind in ((targets.indicator, bt.Indicator), (targets.strategy, bt.Strategy)):
         if place:
-            steps.append((place, _own_class(load_class(place, kind), model, window, plan)))
+            given = load_class(place, kind)
+            params = {"model": uncached(model)} if model and "model" in given.params._getkeys() else {}
+            steps += steps_of(given, window, params, plan)
     if targets.shuffled_labels:
         if not isinstance(model, DescribedModel):
             raise ConfigError(
@@ -71,7 +72,7 @@ def audit_steps(targets: Targets, candles: pd.DataFrame, plan: AuditPlan) -> lis
 
             return audit_training(described, candles)
 
-        steps.append(("shuffled labels", shuffled))
+        steps.append(Step("shuffled labels", shuffled, candles, model))
     return steps
 
 
@@ -86,14 +87,7 @@ def with_events(candles: pd.DataFrame, path: Path | None, latency: str) -> tuple
     columns = event_columns(events)
     fresh = [name for name in columns if name not in candles.columns]
     joined = join_events(candles, events, fresh, latency=latency) if fresh else candles
-    return joined, [("events", lambda: audit_events(joined, events, columns, latency=latency))]
-
-
-def _own_class(
-    subject: Any, model: Forecaster | None, candles: pd.DataFrame, plan: AuditPlan
-) -> Callable[[], AuditReport]:
-    params = {"model": uncached(model)} if model and "model" in subject.params._getkeys() else {}
-    return lambda: audit(subject, candles, params, plan=plan)
+    return joined, [Step("events", lambda: audit_events(joined, events, columns, latency=latency), joined)]
 
 
 def load_class(place: str, kind: type) -> Any:

@@ -106,7 +106,7 @@ def audit_strategy(
     return AuditReport(
         (
             watched,
-            dataclasses.replace(truncation(compute, candles, name, plan, minperiod), note=note),
+            dataclasses.replace(truncation(compute, candles, name, plan, minperiod), note=note, orders=orders),
             perturbation(compute, candles, name, plan, minperiod),
             _modes(compute, candles, full.everything, name, plan),
             order_times(full, name),

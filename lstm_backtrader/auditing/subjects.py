@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import backtrader as bt
 import pandas as pd
 
+from lstm_backtrader.auditing.keeping import Step, keep_audits
 from lstm_backtrader.auditing.runs import audit_indicator, audit_strategy, on_futures
 from lstm_backtrader.auditing.witness import Bearer, Setup, observe
 from lstm_backtrader.errors import ConfigError
@@ -27,8 +28,6 @@ from lstm_backtrader.forecast.schedule import ScheduleManifest
 from lstm_backtrader.indicators.lstm import LSTMSignal
 from lstm_backtrader.indicators.models import as_forecaster
 
-Step = tuple[str, Callable[[], AuditReport]]
-
 _BEHIND_WARMUP = 2000  # bars audited besides the warm-up, where nobody asks for more
 _AROUND = 100  # bars before and after the first valid one, to see the guard at work
 
@@ -46,22 +45,39 @@ def audit(
     `subject`: a strategy or indicator class (with `params`, run in what `setup(candles)` makes); a feature, as the
     decorated function, a `FeatureSpec` or several of them; a forecaster or the directory of a model; or any
     function of a candle table that gives an array, Series or table.
+
+    What was found of a class or model is kept for the reports of its runs (`$LBT_AUDITS`, see docs/audit.md).
     """
-    plan = plan or AuditPlan()
-    if isinstance(subject, type) and issubclass(subject, bt.Strategy):
-        return audit_strategy(subject, candles, params, plan, setup)
-    if isinstance(subject, type) and issubclass(subject, bt.Indicator):
-        return audit_indicator(subject, candles, params, plan, setup)
+    steps = steps_of(subject, candles, params, plan or AuditPlan(), setup)
+    reports = [step.look() for step in steps]
+    keep_audits(steps, reports)
+    return merged(reports)
+
+
+def steps_of(
+    subject: object,
+    candles: pd.DataFrame,
+    params: Mapping[str, object] | None,
+    plan: AuditPlan,
+    setup: Setup = on_futures,
+) -> list[Step]:
+    """The parts of an audit of `subject`, see `audit`."""
+    if isinstance(subject, type) and issubclass(subject, bt.Strategy | bt.Indicator):
+        look = audit_strategy if issubclass(subject, bt.Strategy) else audit_indicator
+        return [Step(subject.__name__, lambda: look(subject, candles, params, plan, setup), candles, subject)]
+    specs: Sequence[FeatureSpec] = ()
     if isinstance(subject, FeatureSpec):
-        return audit_features([subject], candles, plan)
-    if isinstance(subject, list | tuple) and subject and all(isinstance(each, FeatureSpec) for each in subject):
-        return audit_features(subject, candles, plan)
-    if inspect.isfunction(subject):
+        specs = [subject]
+    elif isinstance(subject, list | tuple) and subject and all(isinstance(each, FeatureSpec) for each in subject):
+        specs = subject
+    elif inspect.isfunction(subject):
         name = subject.__name__
-        if name in FEATURES and FEATURES[name].function is subject:
-            return audit_features([spec_of(name, params)], candles, plan)
-        return audit_function(subject, candles, plan, params)
-    return merged(part() for _, part in model_steps(as_forecaster(subject), candles, plan))
+        if name not in FEATURES or FEATURES[name].function is not subject:
+            return [Step(name, lambda: audit_function(subject, candles, plan, params), candles)]
+        specs = [spec_of(name, params)]
+    if specs:
+        return [Step("features", lambda: audit_features(specs, candles, plan), candles)]
+    return model_steps(as_forecaster(subject), candles, plan)
 
 
 def spec_of(name: str, params: Mapping[str, object] | None = None) -> FeatureSpec:
@@ -81,21 +97,21 @@ def spec_of(name: str, params: Mapping[str, object] | None = None) -> FeatureSpe
 
 def model_steps(model: Forecaster, candles: pd.DataFrame, plan: AuditPlan) -> list[Step]:
     """The audit of a model in named parts: features and label of its manifest, forecasts, indicator, guard."""
-    model = uncached(model)
+    given, model = model, uncached(model)
     window = window_of(candles, model.warmup)
     options = {"model": model, "allow_insample": True}
-    steps: list[Step] = []
+    looks: dict[str, Callable[[], AuditReport]] = {}
     manifests = _manifests(getattr(model, "manifest", None))
     if manifests:
         specs: list[FeatureSpec] = []
         for manifest in manifests:
             specs += [spec for spec in manifest.specs() if spec not in specs]
-        steps.append(("features", lambda: audit_features(specs, window, plan)))
-        steps.append(("label", lambda: merged(audit_label(manifest, window, plan) for manifest in manifests)))
-    steps.append(("forecasts", lambda: audit_forecaster(model, window, plan)))
-    steps.append(("indicator", lambda: audit_indicator(LSTMSignal, window, options, plan)))
-    steps.append(("in-sample guard", lambda: audit_guard(model, candles)))
-    return steps
+        looks["features"] = lambda: audit_features(specs, window, plan)
+        looks["label"] = lambda: merged(audit_label(manifest, window, plan) for manifest in manifests)
+    looks["forecasts"] = lambda: audit_forecaster(model, window, plan)
+    looks["indicator"] = lambda: audit_indicator(LSTMSignal, window, options, plan)
+    looks["in-sample guard"] = lambda: audit_guard(model, candles)
+    return [Step(name, look, window, given) for name, look in looks.items()]
 
 
 def _manifests(manifest: object) -> tuple[Manifest, ...]:

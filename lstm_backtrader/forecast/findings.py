@@ -34,6 +34,7 @@ class Check:
     compared: int
     findings: tuple[Finding, ...] = ()
     note: str = ""
+    orders: int | None = None  # placed by a strategy meanwhile
 
     @property
     def is_clean(self) -> bool:
@@ -53,6 +54,12 @@ class AuditReport:
     def findings(self) -> tuple[Finding, ...]:
         """Those of all checks."""
         return tuple(finding for check in self.checks for finding in check.findings)
+
+    @property
+    def orders(self) -> int | None:
+        """How many a strategy placed; None where none was audited."""
+        known = [check.orders for check in self.checks if check.orders is not None]
+        return sum(known) if known else None
 
     @property
     def is_clean(self) -> bool:

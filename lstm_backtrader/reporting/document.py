@@ -32,6 +32,7 @@ def document(story: Story) -> dict[str, Any]:
             "simulation": None if record is None else record.simulation,
             "notes": [note.text for note in story.notes],
             "flags": {note.flag: note.level for note in story.notes if note.level != "plain"},
+            "look_ahead": [each.document() for each in story.look_ahead],
             "span": story.span,
             "inputs": story.inputs,
         }

@@ -49,20 +49,14 @@ def span_of(index: pd.Index[pd.Timestamp]) -> dict[str, Any]:
     }
 
 
-def provenance_section(
-    parameters: Mapping[str, object], training: Mapping[str, object], inputs: Mapping[str, object]
-) -> str:
-    """Parameters, the model and the inputs, folded away."""
+def provenance_section(parts: Mapping[str, Mapping[str, object]], inputs: Mapping[str, object]) -> str:
+    """What was run, `parts` by their heading, and the inputs, folded away."""
     versions = inputs.get("versions")
     flat = {name: value for name, value in inputs.items() if name not in ("versions", "parameters")}
-    parts = [
-        ("Parameters", parameters),
-        ("The model", training),
-        ("Where it comes from", {**flat, **(versions if isinstance(versions, Mapping) else {})}),
-    ]
+    origin = {**flat, **(versions if isinstance(versions, Mapping) else {})}
     shown = "".join(
         f"<h3>{heading}</h3>{_table(values)}"
-        for heading, values in parts
+        for heading, values in {**parts, "Where it comes from": origin}.items()
         if any(v is not None for v in values.values())
     )
     return f"<details><summary>Parameters, model and versions</summary>{shown}</details>" if shown else ""

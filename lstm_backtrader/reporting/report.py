@@ -17,6 +17,7 @@ from lstm_backtrader.reporting.document import document
 from lstm_backtrader.reporting.equity_files import read_equity
 from lstm_backtrader.reporting.equity_input import Returns, equity_frame
 from lstm_backtrader.reporting.holding import held_prices
+from lstm_backtrader.reporting.look_ahead import look_ahead_of
 from lstm_backtrader.reporting.luck import luck_of
 from lstm_backtrader.reporting.metrics import Figures, clean_equity, daily_returns, return_metrics
 from lstm_backtrader.reporting.notes import equity_notes
@@ -88,6 +89,7 @@ def report(
         parameters=parameters,
         inputs=inputs or {},
         tries=tries,
+        look_ahead=look_ahead_of(results),
     )
     more = {"ambiguity": ambiguity, **(details or {})}
     return _write(story, Path(path), record.equity, more, (*wave_sections(results), *sections), overlays)

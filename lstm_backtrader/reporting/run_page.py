@@ -18,6 +18,7 @@ from lstm_backtrader.reporting.account_sections import (
 from lstm_backtrader.reporting.chart import equity_chart, trade_chart
 from lstm_backtrader.reporting.forecast_sections import forecast_section
 from lstm_backtrader.reporting.guard_section import guards_section
+from lstm_backtrader.reporting.look_ahead import LookAhead, look_ahead_rows
 from lstm_backtrader.reporting.luck import Luck, luck_section
 from lstm_backtrader.reporting.metrics import Figures
 from lstm_backtrader.reporting.notes import Note, verdict
@@ -59,6 +60,7 @@ class Story:
     quality: Mapping[str, Any] | None = None
     sensitivity: Sensitivity | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
+    look_ahead: tuple[LookAhead, ...] = ()
 
     @property
     def money_digits(self) -> int:
@@ -88,7 +90,14 @@ def run_page(story: Story, sections: Sequence[str], overlays: Sequence[Overlay],
         "" if story.sensitivity is None else sensitivity_section(story.sensitivity),
         "" if record is None else simulation_section(record.simulation or {}),
         "" if story.trades is None else trades_section(story.trades, digits),
-        provenance_section(story.parameters, forecast.get("training") or {}, story.inputs),
+        provenance_section(
+            {
+                "Parameters": story.parameters,
+                "The model": forecast.get("training") or {},
+                "Checked for look-ahead": look_ahead_rows(story.look_ahead),
+            },
+            story.inputs,
+        ),
     ]
     compared = None if benchmark is None else story.held_figures[benchmark.name]
     said = verdict(story.account, compared, "" if benchmark is None else benchmark.name)

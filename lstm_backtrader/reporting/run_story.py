@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from lstm_backtrader.forecast.trials import Tries
 from lstm_backtrader.reporting.forecast_figures import forecast_figures
 from lstm_backtrader.reporting.holding import LIKE_ONE, held_instrument, held_prices
+from lstm_backtrader.reporting.look_ahead import LookAhead, look_ahead_notes
 from lstm_backtrader.reporting.luck import luck_of
 from lstm_backtrader.reporting.metrics import Figures, daily_returns, return_metrics
 from lstm_backtrader.reporting.notes import Note, account_notes, ambiguity_notes, gap_notes
@@ -33,6 +34,7 @@ def run_story(
     parameters: Mapping[str, object] | None,
     inputs: Mapping[str, object],
     tries: Tries | None,
+    look_ahead: Sequence[LookAhead] = (),
 ) -> tuple[Story, dict[str, Any] | None]:
     """The story, and what the order of prices inside bars can make of it, where `bounds` tell."""
     account, equity, start = record.metrics(), record.equity["equity"], record.totals.start_equity
@@ -41,6 +43,7 @@ def run_story(
     span = span_of(equity.index)
     forecast = record.forecast or {}
     horizon = forecast.get("horizon")
+    looked = look_ahead_notes(look_ahead)
     shown = dict(record.params if parameters is None else parameters)
     story = Story(
         title=title or f"{record.strategy} on {record.symbol}",
@@ -54,9 +57,11 @@ def run_story(
             benchmark=daily_returns(held[0].equity, start),
         ),
         notes=(
+            *(note for note in looked if note.level == "red"),
             *account_notes(record, account),
             *(gap_notes(span["missing_bars"], span["bars"]) if record.has_ledger else ()),
             *ambiguity_notes(ambiguity),
+            *(note for note in looked if note.level != "red"),
             *short_notes(equity),
         ),
         span=span,
@@ -74,6 +79,7 @@ def run_story(
         trades=record.trades,
         record=record,
         parameters=shown,
+        look_ahead=tuple(look_ahead),
         sensitivity=sensitivity(
             record.equity,
             record.totals,
