@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, get_type_hints
 
 import typer
 
 from lstm_backtrader import options as o
 from lstm_backtrader.mistakes import told_in_one_line
+from lstm_backtrader.option_blocks import InsideBars, Joined, Trading, Training, flat
 from lstm_backtrader.terminal import (
     account_table,
     audit_table,
@@ -80,7 +81,9 @@ def demo(
 
 
 @app.command()
+@flat
 def train(
+    *,
     data: o.Datas,
     out: Annotated[Path, typer.Option(help="Directory the model is written to.")],
     config: Config = None,
@@ -91,36 +94,13 @@ def train(
     until: Annotated[
         datetime | None, typer.Option(formats=o.DAY, help="Last day to learn from, UTC; later data stay unseen.")
     ] = None,
-    features: o.Features = None,
-    feature_module: o.FeatureModule = None,
-    label: o.LabelName = "scaled_return",
-    horizon: o.Horizon = 24,
-    context: o.Context = 384,
-    stride: o.Stride = None,
-    hidden: o.Hidden = 16,
-    layers: o.Layers = 1,
-    cell: o.CellName = "lstm",
-    seeds: o.Seeds = 3,
-    seed: o.Seed = 0,
-    steps: o.Steps = 800,
-    batch: o.Batch = 32,
-    learning_rate: o.LearningRate = 3e-3,
-    weight_decay: o.WeightDecay = 1e-3,
-    dropout: o.Dropout = 0.1,
-    patience: o.Patience = 8,
-    event: o.Events = None,
-    event_weight: o.EventWeight = 0.0,
-    uniqueness: o.Uniqueness = False,
-    val_fraction: o.ValFraction = 0.15,
-    embargo: o.Embargo = 168,
-    expires: o.Expires = None,
-    device: o.DeviceName = "auto",
+    training: Training,
 ) -> None:
     """Train an LSTM ensemble on candles and write it as a model directory.
 
     With several --data it learns from all of them, and OUT gets a model directory for each.
     """
-    files, settings = train_files(data, funding, mark, out), _train_config(locals())
+    files, settings = train_files(data, funding, mark, out), _train_config(training, event_data)
     from lstm_backtrader.bookkeeping import record_training
     from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.candles import before_day_after
@@ -130,7 +110,7 @@ def train(
     from lstm_backtrader.forecast.pooling import train_pooled
     from lstm_backtrader.forecast.trials import Market
 
-    find_device(device)  # type: ignore[arg-type]  # checked there
+    find_device(training.device)  # type: ignore[arg-type]  # checked there
     for each in files:
         check_target(each.out)
     _check_out(out)
@@ -145,9 +125,14 @@ def train(
 
         def progress(seed: int, step: int, steps: int) -> None:
             done[seed] = step
-            advance(f"training {_nets(seeds)}", sum(list(done.values())), steps * seeds)
+            advance(f"training {_nets(training.seeds)}", sum(list(done.values())), steps * training.seeds)
 
-        models = train_pooled(candles, settings, progress, device=device)  # type: ignore[arg-type]  # checked above
+        models = train_pooled(
+            candles,
+            settings,
+            progress,
+            device=training.device,  # type: ignore[arg-type]  # checked above
+        )
     for each in files:
         model = models[each.name]
         record_training(Ledger(), model, markets[each.name], settings, until)
@@ -156,16 +141,15 @@ def train(
 
 
 @app.command("walk-forward")
+@flat
 def walk_forward(
+    *,
     data: o.Data,
     train_days: o.TrainDays,
     step_days: o.StepDays,
     out: Annotated[Path, typer.Option(help="Directory for report, figures, folds and, in model, the models.")],
     config: Config = None,
-    funding: o.Funding = None,
-    mark: o.Mark = None,
-    event_data: o.EventData = None,
-    event_latency: o.EventLatency = "0s",
+    joined: Joined,
     from_: Annotated[
         datetime | None,
         typer.Option("--from", formats=o.DAY, help="First day to forecast, UTC; default the earliest possible."),
@@ -173,62 +157,16 @@ def walk_forward(
     until: Annotated[datetime | None, typer.Option(formats=o.DAY, help="Last day to forecast, UTC, whole.")] = None,
     expanding: o.Expanding = False,
     jobs: o.Jobs = None,
-    features: o.Features = None,
-    feature_module: o.FeatureModule = None,
-    label: o.LabelName = "scaled_return",
-    horizon: o.Horizon = 24,
-    context: o.Context = 384,
-    stride: o.Stride = None,
-    hidden: o.Hidden = 16,
-    layers: o.Layers = 1,
-    cell: o.CellName = "lstm",
-    seeds: o.Seeds = 3,
-    seed: o.Seed = 0,
-    steps: o.Steps = 800,
-    batch: o.Batch = 32,
-    learning_rate: o.LearningRate = 3e-3,
-    weight_decay: o.WeightDecay = 1e-3,
-    dropout: o.Dropout = 0.1,
-    patience: o.Patience = 8,
-    event: o.Events = None,
-    event_weight: o.EventWeight = 0.0,
-    uniqueness: o.Uniqueness = False,
-    val_fraction: o.ValFraction = 0.15,
-    embargo: o.Embargo = 168,
-    expires: o.Expires = None,
-    device: o.DeviceName = "auto",
-    contract: o.ContractName = None,
-    cash: o.Cash = None,
-    leverage: o.Leverage = 1.0,
-    margin_mode: o.MarginModeName = "isolated",
-    intrabar: o.IntrabarName = "pessimistic",
-    intrabar_data: o.IntrabarData = None,
-    ambiguity: o.Ambiguity = False,
-    fraction: o.Fraction = 0.95,
-    stop_loss: o.StopLoss = 0.0,
-    take_profit: o.TakeProfit = 0.0,
-    trailing: o.Trailing = 0.0,
-    trailing_activation: o.TrailingActivation = 0.0,
-    break_even: o.BreakEven = 0.0,
-    atr_stop: o.AtrStop = 0.0,
-    time_limit_bars: o.TimeLimitBars = 0,
-    before_funding: o.BeforeFunding = False,
-    leave_on: o.LeaveOn = "flat",
-    long_only: o.LongOnly = False,
-    short_only: o.ShortOnly = False,
-    cooldown_bars: o.CooldownBars = 0,
-    cost_multiple: o.CostMultiple = 0.0,
-    min_probability: o.MinProbability = 0.0,
-    fee_bps: o.FeeBps = None,
-    threshold: o.Threshold = None,
+    training: Training,
+    account: Trading,
+    inside: InsideBars,
 ) -> None:
     """Retrain step by step on the past alone, and report what each model makes of the bars that follow.
 
     A run that was stopped goes on from its last finished fold when it is started again.
     """
-    account, settings = _backtest_config(locals()), _train_config(locals())
+    terms, settings = _backtest_config(account), _train_config(training, joined.event_data)
     from lstm_backtrader.bookkeeping import record_walk_forward
-    from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.forecast.artefact import check_target
     from lstm_backtrader.forecast.folds import WalkForwardConfig
     from lstm_backtrader.forecast.inference import find_device
@@ -236,13 +174,12 @@ def walk_forward(
     from lstm_backtrader.forecast.trials import Market
     from lstm_backtrader.forecast.walkforward import walk_forward as fit
 
-    find_device(device)  # type: ignore[arg-type]  # checked there
+    find_device(training.device)  # type: ignore[arg-type]  # checked there
     begin, end = _span(from_, until)
     plan = WalkForwardConfig(train_days, step_days, begin, end, expanding, settings)
     _check_out(out)
     check_target(out / "model")
-    candles = read_candles(data, funding=funding, mark=mark, events=event_data, latency=event_latency)
-    show_notes(data, candles)
+    candles = _read(data, joined)
     with progress_bars() as advance:
 
         def progress(step: int, steps: int) -> None:
@@ -253,53 +190,29 @@ def walk_forward(
             plan,
             folder=out / "folds",
             jobs=jobs,
-            device=device,  # type: ignore[arg-type]  # checked above
+            device=training.device,  # type: ignore[arg-type]  # checked above
             progress=progress,
         )
     record_walk_forward(Ledger(), model, Market.of(candles, market_name(data)), plan)
     model.save(out / "model")
-    finer = None if intrabar_data is None else read_candles(intrabar_data)
-    files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data, "events": event_data}
-    _trade(files, candles, out / "model", out, account, (model.valid_from, end), finer, ambiguity)
+    files = {"data": data, **_files(joined)}
+    _trade(files, candles, out / "model", out, terms, (model.valid_from, end), inside)
     show(f"model: {out / 'model'}")
 
 
 @app.command()
+@flat
 def backtest(
+    *,
     data: o.Data,
     model: Annotated[Path, typer.Option(help="Directory that `lbt train` wrote.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Directory for the report, its figures and tables.")],
     config: Config = None,
-    funding: o.Funding = None,
-    mark: o.Mark = None,
-    event_data: o.EventData = None,
-    event_latency: o.EventLatency = "0s",
+    joined: Joined,
     from_: o.From = None,
     until: o.Until = None,
-    contract: o.ContractName = None,
-    cash: o.Cash = None,
-    leverage: o.Leverage = 1.0,
-    margin_mode: o.MarginModeName = "isolated",
-    intrabar: o.IntrabarName = "pessimistic",
-    intrabar_data: o.IntrabarData = None,
-    ambiguity: o.Ambiguity = False,
-    fraction: o.Fraction = 0.95,
-    stop_loss: o.StopLoss = 0.0,
-    take_profit: o.TakeProfit = 0.0,
-    trailing: o.Trailing = 0.0,
-    trailing_activation: o.TrailingActivation = 0.0,
-    break_even: o.BreakEven = 0.0,
-    atr_stop: o.AtrStop = 0.0,
-    time_limit_bars: o.TimeLimitBars = 0,
-    before_funding: o.BeforeFunding = False,
-    leave_on: o.LeaveOn = "flat",
-    long_only: o.LongOnly = False,
-    short_only: o.ShortOnly = False,
-    cooldown_bars: o.CooldownBars = 0,
-    cost_multiple: o.CostMultiple = 0.0,
-    min_probability: o.MinProbability = 0.0,
-    fee_bps: o.FeeBps = None,
-    threshold: o.Threshold = None,
+    account: Trading,
+    inside: InsideBars,
     allow_insample: Annotated[
         bool, typer.Option("--allow-insample", help="Forecast bars the model was trained on too.")
     ] = False,
@@ -307,28 +220,23 @@ def backtest(
 ) -> None:
     """Trade a model's signal on a futures account and report it beside its baselines."""
     _check_out(out)
-    settings = _backtest_config(locals())
-    from lstm_backtrader.candle_files import read_candles
+    settings = _backtest_config(account, allow_insample)
     from lstm_backtrader.indicators.models import as_forecaster
 
     _import_own(feature_module)
     as_forecaster(model)  # a wrong one is refused before the candles are read
-    candles = read_candles(data, funding=funding, mark=mark, events=event_data, latency=event_latency)
-    show_notes(data, candles)
-    finer = None if intrabar_data is None else read_candles(intrabar_data)
-    files = {"data": data, "funding": funding, "mark": mark, "intrabar": intrabar_data, "events": event_data}
-    _trade(files, candles, model, out, settings, _span(from_, until), finer, ambiguity)
+    candles = _read(data, joined)
+    _trade({"data": data, **_files(joined)}, candles, model, out, settings, _span(from_, until), inside)
 
 
 @app.command()
+@flat
 def tune(
+    *,
     data: o.Data,
     out: Annotated[Path, typer.Option(help="Directory for the search, the winner's model and its report.")],
     config: Config = None,
-    funding: o.Funding = None,
-    mark: o.Mark = None,
-    event_data: o.EventData = None,
-    event_latency: o.EventLatency = "0s",
+    joined: Joined,
     space: o.SpaceFile = None,
     trials: o.Trials = 50,
     objective: o.ObjectiveName = "sharpe",
@@ -338,59 +246,14 @@ def tune(
     workers: o.Workers = 1,
     prune: o.Prune = False,
     search_seed: o.SearchSeed = 0,
-    features: o.Features = None,
-    feature_module: o.FeatureModule = None,
-    label: o.LabelName = "scaled_return",
-    horizon: o.Horizon = 24,
-    context: o.Context = 384,
-    stride: o.Stride = None,
-    hidden: o.Hidden = 16,
-    layers: o.Layers = 1,
-    cell: o.CellName = "lstm",
-    seeds: o.Seeds = 3,
-    seed: o.Seed = 0,
-    steps: o.Steps = 800,
-    batch: o.Batch = 32,
-    learning_rate: o.LearningRate = 3e-3,
-    weight_decay: o.WeightDecay = 1e-3,
-    dropout: o.Dropout = 0.1,
-    patience: o.Patience = 8,
-    event: o.Events = None,
-    event_weight: o.EventWeight = 0.0,
-    uniqueness: o.Uniqueness = False,
-    val_fraction: o.ValFraction = 0.15,
-    embargo: o.Embargo = 168,
-    expires: o.Expires = None,
-    device: o.DeviceName = "auto",
-    contract: o.ContractName = None,
-    cash: o.Cash = None,
-    leverage: o.Leverage = 1.0,
-    margin_mode: o.MarginModeName = "isolated",
-    intrabar: o.IntrabarName = "pessimistic",
-    fraction: o.Fraction = 0.95,
-    stop_loss: o.StopLoss = 0.0,
-    take_profit: o.TakeProfit = 0.0,
-    trailing: o.Trailing = 0.0,
-    trailing_activation: o.TrailingActivation = 0.0,
-    break_even: o.BreakEven = 0.0,
-    atr_stop: o.AtrStop = 0.0,
-    time_limit_bars: o.TimeLimitBars = 0,
-    before_funding: o.BeforeFunding = False,
-    leave_on: o.LeaveOn = "flat",
-    long_only: o.LongOnly = False,
-    short_only: o.ShortOnly = False,
-    cooldown_bars: o.CooldownBars = 0,
-    cost_multiple: o.CostMultiple = 0.0,
-    min_probability: o.MinProbability = 0.0,
-    fee_bps: o.FeeBps = None,
-    threshold: o.Threshold = None,
+    training: Training,
+    account: Trading,
 ) -> None:
     """Search model, features and rules on inner folds, and judge the winner once on bars that no trial has seen.
 
     What the space leaves open is as the other options say. A search that was stopped goes on when started again.
     """
-    account, settings = _backtest_config(locals()), _train_config(locals())
-    from lstm_backtrader.candle_files import read_candles
+    terms, settings = _backtest_config(account), _train_config(training, joined.event_data)
     from lstm_backtrader.tuning.config import TuneConfig
     from lstm_backtrader.tuning.section import sentences
     from lstm_backtrader.tuning.space_file import read_space
@@ -407,13 +270,12 @@ def tune(
         workers=workers,
         seed=search_seed,
         train=settings,
-        account=account,
+        account=terms,
     )
     _check_out(out)
     wanted = None if space is None else read_space(space)  # a wrong one is refused before the candles are read
-    candles = read_candles(data, funding=funding, mark=mark, events=event_data, latency=event_latency)
-    show_notes(data, candles)
-    files = {"data": data, "funding": funding, "mark": mark, "events": event_data, "space": space}
+    candles = _read(data, joined)
+    files = {"data": data, **_files(joined), "space": space}
     with progress_bars() as advance:
         found = search(
             candles,
@@ -421,8 +283,8 @@ def tune(
             plan,
             space=wanted,
             symbol=market_name(data),
-            device=device,  # type: ignore[arg-type]  # checked there
-            own_module=feature_module,
+            device=training.device,  # type: ignore[arg-type]  # checked there
+            own_module=training.feature_module,
             inputs=_hashes(files, {"data": candles}),
             tick=advance,
         )
@@ -439,14 +301,13 @@ def tune(
 
 
 @app.command()
+@flat
 def evaluate(
+    *,
     data: o.Data,
     model: Annotated[Path, typer.Option(help="Directory that `lbt train` wrote.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Directory for report.html, evaluation.json and forecasts.parquet.")],
-    funding: o.Funding = None,
-    mark: o.Mark = None,
-    event_data: o.EventData = None,
-    event_latency: o.EventLatency = "0s",
+    joined: Joined,
     from_: o.JudgeFrom = None,
     until: o.JudgeUntil = None,
     draws: o.Draws = 3,
@@ -458,7 +319,6 @@ def evaluate(
 ) -> None:
     """Judge a model's forecasts on bars it has not seen, beside what is trained the same way and beside luck."""
     _check_out(out)
-    from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.evaluating import evaluate as judge
     from lstm_backtrader.evaluation_tables import evaluation_parts
     from lstm_backtrader.forecast.evaluation import EvaluateConfig
@@ -467,29 +327,27 @@ def evaluate(
 
     config = EvaluateConfig(draws, rnn, coverage, adaptive, seed=seed, jobs=jobs)
     forecaster = load_model(model)  # a wrong one is refused before the candles are read
-    candles = read_candles(data, funding=funding, mark=mark, events=event_data, latency=event_latency)
-    show_notes(data, candles)
+    candles = _read(data, joined)
     begin, end = _span(from_, until)
-    files = {"data": data, "funding": funding, "mark": mark, "events": event_data}
-    files |= {"model": model / WEIGHTS, "manifest": model / MANIFEST}
+    files = {"data": data, **_files(joined), "model": model / WEIGHTS, "manifest": model / MANIFEST}
     inputs = _hashes(files, {"data": candles})
     with progress_bars() as advance:
         found = judge(candles, forecaster, out, config, begin=begin, end=end, inputs=inputs, tick=advance)
     show(*evaluation_parts(found.document), f"report: {out / 'report.html'}")
 
 
-def _train_config(options: dict[str, Any]) -> TrainConfig:
-    """The training options among those of a command."""
+def _train_config(given: Training, event_data: Path | None) -> TrainConfig:
+    """The training that was typed; own features are there from here on."""
     from dataclasses import fields
 
     from lstm_backtrader.forecast.train_config import TrainConfig
 
-    _import_own(options["feature_module"])
+    _import_own(given.feature_module)
     renamed = {
-        **options,
-        "events": tuple(options["event"] or _columns_of(options.get("event_data"))),
-        "expires_days": options["expires"],
-        "features": tuple(options["features"] or ("default",)),
+        **vars(given),
+        "events": tuple(given.event or _columns_of(event_data)),
+        "expires_days": given.expires,
+        "features": tuple(given.features or ("default",)),
     }
     return TrainConfig(**{each.name: renamed[each.name] for each in fields(TrainConfig)})
 
@@ -503,15 +361,25 @@ def _columns_of(event_data: Path | None) -> tuple[str, ...]:
     return event_columns(read_events(event_data))
 
 
-def _backtest_config(options: dict[str, Any]) -> BacktestConfig:
-    """The account's options among those of a command."""
-    from dataclasses import fields
-
+def _backtest_config(given: Trading, allow_insample: bool = False) -> BacktestConfig:
     from lstm_backtrader.backtesting import BacktestConfig
 
-    return BacktestConfig(
-        **{each.name: options[each.name] for each in fields(BacktestConfig) if each.name in options}
+    return BacktestConfig(**vars(given), allow_insample=allow_insample)
+
+
+def _read(data: Path, joined: Joined) -> pd.DataFrame:
+    """The candles with all that belongs to them; what was mended is shown."""
+    from lstm_backtrader.candle_files import read_candles
+
+    candles = read_candles(
+        data, joined.funding, joined.mark, events=joined.event_data, latency=joined.event_latency
     )
+    show_notes(data, candles)
+    return candles
+
+
+def _files(joined: Joined) -> dict[str, Path | None]:
+    return {"funding": joined.funding, "mark": joined.mark, "events": joined.event_data}
 
 
 def _span(from_: datetime | None, until: datetime | None) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
@@ -529,16 +397,17 @@ def _trade(
     out: Path,
     config: BacktestConfig,
     span: tuple[pd.Timestamp | None, pd.Timestamp | None],
-    finer: pd.DataFrame | None,
-    ambiguity: bool,
+    inside: InsideBars,
 ) -> None:
     """Backtest the model on disk, write the report and print its figures."""
     from lstm_backtrader.backtesting import backtest as run_backtest
+    from lstm_backtrader.candle_files import read_candles
     from lstm_backtrader.forecast.ledger import Ledger
     from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
     from lstm_backtrader.report_tables import trade_parts
 
-    files = {**files, "model": model / WEIGHTS, "manifest": model / MANIFEST}
+    finer = None if inside.intrabar_data is None else read_candles(inside.intrabar_data)
+    files = {**files, "intrabar": inside.intrabar_data, "model": model / WEIGHTS, "manifest": model / MANIFEST}
     inputs = _hashes(files, {"data": candles, "intrabar": finer})
     with progress_bars() as advance:
         report = run_backtest(
@@ -549,7 +418,7 @@ def _trade(
             begin=span[0],
             end=span[1],
             intrabar_candles=finer,
-            ambiguity=ambiguity,
+            ambiguity=inside.ambiguity,
             symbol=market_name(files["data"] or Path()),
             inputs=inputs,
             tick=advance,
@@ -710,7 +579,9 @@ def download_data(
 
 
 @app.command()
+@flat
 def paper(
+    *,
     venue: Annotated[str, typer.Option(help="As ccxt names it, say bybit.", show_default=False)],
     symbol: Annotated[str, typer.Option(help="As ccxt writes it, say BTC/USD:BTC.", show_default=False)],
     model: Annotated[Path, typer.Option(help="Directory that `lbt train` wrote.", show_default=False)],
@@ -719,28 +590,7 @@ def paper(
     bars: Annotated[
         int | None, typer.Option(min=1, help="End after so many new bars; default when stopped.")
     ] = None,
-    contract: o.ContractName = None,
-    cash: o.Cash = None,
-    leverage: o.Leverage = 1.0,
-    margin_mode: o.MarginModeName = "isolated",
-    intrabar: o.IntrabarName = "pessimistic",
-    fraction: o.Fraction = 0.95,
-    stop_loss: o.StopLoss = 0.0,
-    take_profit: o.TakeProfit = 0.0,
-    trailing: o.Trailing = 0.0,
-    trailing_activation: o.TrailingActivation = 0.0,
-    break_even: o.BreakEven = 0.0,
-    atr_stop: o.AtrStop = 0.0,
-    time_limit_bars: o.TimeLimitBars = 0,
-    before_funding: o.BeforeFunding = False,
-    leave_on: o.LeaveOn = "flat",
-    long_only: o.LongOnly = False,
-    short_only: o.ShortOnly = False,
-    cooldown_bars: o.CooldownBars = 0,
-    cost_multiple: o.CostMultiple = 0.0,
-    min_probability: o.MinProbability = 0.0,
-    fee_bps: o.FeeBps = None,
-    threshold: o.Threshold = None,
+    account: Trading,
     feature_module: o.FeatureModule = None,
     report: Annotated[Path | None, typer.Option(help="Directory for a report when the run ends.")] = None,
     store: o.StoreDir = None,
@@ -758,7 +608,7 @@ def paper(
     from lstm_backtrader.paper_trading import LiveSource, PaperHooks
     from lstm_backtrader.paper_trading import paper as trade
 
-    settings = _backtest_config(locals())
+    settings = _backtest_config(account)
     _import_own(feature_module)
     length = format_timeframe(round(as_forecaster(model).timeframe.total_seconds()))
     source = LiveSource(Series(venue, symbol, "candles", timeframe or length), Store(store), via)
@@ -822,13 +672,12 @@ def list_data(
 
 
 @app.command()
+@flat
 def audit(
+    *,
     data: o.Data,
     model: Annotated[Path | None, typer.Option(help="Directory that `lbt train` wrote.")] = None,
-    funding: o.Funding = None,
-    mark: o.Mark = None,
-    event_data: o.EventData = None,
-    event_latency: o.EventLatency = "0s",
+    joined: Joined,
     strategy: Annotated[str | None, typer.Option(help="module:Class of a strategy of your own.")] = None,
     indicator: Annotated[str | None, typer.Option(help="module:Class of an indicator of your own.")] = None,
     feature_module: o.FeatureModule = None,
@@ -845,8 +694,8 @@ def audit(
     from lstm_backtrader.forecast.findings import merged
 
     targets = Targets(model, strategy, indicator, feature_module, shuffled_labels)
-    candles = read_candles(data, funding=funding, mark=mark)
-    candles, published = with_events(candles, event_data, event_latency)
+    candles = read_candles(data, funding=joined.funding, mark=joined.mark)
+    candles, published = with_events(candles, joined.event_data, joined.event_latency)
     show_notes(data, candles)
     steps = [*published, *audit_steps(targets, candles, AuditPlan(cuts=cuts))]
     parts = []

@@ -72,7 +72,7 @@ FLOORS = {
     5: """paper_account paper_trading
         download_command btrun data_command store_table report_tables train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
-        options config_file terminal mistakes cli __main__ testing auditing.watching auditing.witness
+        options option_blocks config_file terminal mistakes cli __main__ testing auditing.watching auditing.witness
         auditing.timing auditing.runs auditing.keeping
         auditing.subjects auditing.command tuning.config tuning.space tuning.space_file tuning.spans tuning.recorded
         tuning.stage tuning.score tuning.workers tuning.study tuning.search tuning.section tuning.tables
