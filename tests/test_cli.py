@@ -7,10 +7,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -345,30 +343,6 @@ def test_a_full_disk_is_one_line(lbt, monkeypatch, tmp_path):
     # then
     assert outcome.code == 1
     assert error_line(outcome) == "Error: No space left on device. Choose another path, or make room."
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C reaches a process by another way there")
-@pytest.mark.parametrize("seeds", [1, 3])
-def test_ctrl_c_ends_a_training_at_once_and_leaves_nothing(files, tmp_path, seeds):
-    # a shell has what it runs in the background ignore Ctrl-C, and its children after it
-    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{heeding}; from lstm_backtrader import cli; cli.main()"
-    out = ("--out", tmp_path / "model")
-    options = ("--data", files["candles"], *TINY, "--steps", 1_000_000, "--seeds", seeds, *out)
-    command = [sys.executable, "-c", code, "train", *map(str, options)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as training:
-        assert training.stdout is not None
-        assert "bars" in training.stdout.readline()  # the candles are read, training is next
-        time.sleep(1)
-        training.send_signal(signal.SIGINT)
-        try:
-            _, err = training.communicate(timeout=120)
-        finally:
-            training.kill()
-    assert err.splitlines()[-1] == "Stopped; nothing half-written was left."
-    assert "Traceback" not in err
-    assert training.returncode == 130
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_mistake_before_the_first_step_prints_its_line_alone(lbt, files, tiny_artefact, tmp_path):

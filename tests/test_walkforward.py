@@ -24,6 +24,7 @@ from lstm_backtrader.forecast import walkforward
 from lstm_backtrader.forecast.folds import between, plan_folds
 from lstm_backtrader.forecast.history import HISTORY
 from lstm_backtrader.forecast.manifest import MANIFEST, WEIGHTS
+from lstm_backtrader.forecast.net_threads import end_if_unwanted
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -132,6 +133,7 @@ def test_after_an_error_no_thread_goes_on(tiny_market, short, monkeypatch):
         both.wait(timeout=20)
         try:
             while True:
+                end_if_unwanted()
                 progress(seed, 1, 2)
                 time.sleep(0.01)
         finally:

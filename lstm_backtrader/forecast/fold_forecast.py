@@ -56,13 +56,11 @@ def fold_forecast(
     *,
     device: str = "cpu",
     threads: int = 1,
-    progress: Progress | None = None,
 ) -> FoldForecast:
     """Train on the bars before the fold and forecast it, or take what an earlier call has left in `folder`.
 
     No candle from `fold.end` on is read. Several processes may ask for the same at once: one trains, the others
-    wait. `threads`: nets trained at a time; `progress` is called from them, and what it raises ends the training.
-    Raises `DataError` where the bars before are too few.
+    wait. `threads`: nets trained at a time. Raises `DataError` where the bars before are too few.
     """
     seen = between(candles, fold.train_begin, fold.end)
     key = training_key(
@@ -80,9 +78,8 @@ def fold_forecast(
         with FileLock(path.with_suffix(".lock")):
             values = _read(path, bars)
             if values is None:
-                values = _of_model(
-                    train_fold(seen, fold, config, device=device, threads=threads, progress=progress), seen, fold
-                )
+                model = train_fold(seen, fold, config, device=device, threads=threads)
+                values = _of_model(model, seen, fold)
                 _write(path, values)
     forecast, prob_up, spread, about, surprise, threshold = values
     return FoldForecast(forecast, prob_up, spread, about, surprise, float(threshold[0]))
@@ -97,7 +94,7 @@ def train_fold(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> LSTMForecaster:
-    """The model of the fold, as a walk-forward trains it; the other names are those of `fold_forecast`."""
+    """The model of the fold, as a walk-forward trains it; `progress` is called from its `threads`."""
     try:
         material = prepare(fold.train_bars(candles), config)
     except DataError as error:

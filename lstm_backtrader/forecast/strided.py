@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from lstm_backtrader.forecast.context import Sequences, StridedContext, sequences
+from lstm_backtrader.forecast.net_threads import end_if_unwanted, net_threads
 from lstm_backtrader.forecast.network import RecurrentNet, one_thread, whole_float32
 
 _CHUNK_BYTES = 4_000_000  # hidden states of one chunk; larger ones fall out of a core's cache
@@ -44,6 +44,7 @@ def strided_forecast(
     crops = Crops(X, context.span)
 
     def run(chunk: slice) -> None:
+        end_if_unwanted()
         with torch.inference_mode():  # holds for one thread only
             x = torch.from_numpy(crops[plan.first[chunk]]).to(device)  # (B, W, F)
             rows = plan.rows(chunk)
@@ -57,7 +58,7 @@ def strided_forecast(
             for chunk in chunks:
                 run(chunk)
         else:
-            with ThreadPoolExecutor(workers) as pool:
+            with net_threads(workers) as pool:
                 list(pool.map(run, chunks))
     out[:, ~plan.seen] = np.nan
     return out

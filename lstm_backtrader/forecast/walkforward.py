@@ -31,6 +31,7 @@ from lstm_backtrader.forecast.history import read_history
 from lstm_backtrader.forecast.inference import Device, LSTMForecaster, find_device
 from lstm_backtrader.forecast.manifest import MANIFEST
 from lstm_backtrader.forecast.material import Material, prepare
+from lstm_backtrader.forecast.net_threads import UnwantedError, end_if_unwanted, ended_by
 from lstm_backtrader.forecast.network import one_thread
 from lstm_backtrader.forecast.schedule import Plan, ScheduledModel, ScheduleManifest
 from lstm_backtrader.forecast.scheduled import ScheduledForecaster, make_schedule
@@ -102,22 +103,18 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
     running: list[int] = []
     failures: list[BaseException | None] = []
 
-    def check() -> None:
-        if is_over.is_set():
-            raise _StoppedError
-
     def fit(number: int, seed: int) -> None:
         def advance(_: int, step: int, steps: int) -> None:
-            check()
             done[number, seed] = step
             if progress:
                 progress(sum(list(done.values())), total)
 
-        check()
         is_done = False
         running.append(seed)
         try:
-            trainings[number].fit(seed, advance)
+            with ended_by(is_over):
+                end_if_unwanted()
+                trainings[number].fit(seed, advance)
             is_done = True
         finally:
             running.remove(seed)
@@ -129,16 +126,12 @@ def _train_all(trainings: Sequence[_Training], config: TrainConfig, jobs: int, p
     try:
         with one_thread():
             Parallel(n_jobs=jobs, require="sharedmem")(tasks)
-    except _StoppedError:  # joblib raises whichever it sees first; what stopped the others came before them
-        raise failures[0] or _StoppedError from None
+    except UnwantedError:  # joblib raises whichever it sees first; what ended the others came before them
+        raise failures[0] or UnwantedError from None
     finally:
-        is_over.set()  # after Ctrl-C, as after an error, the threads end at their next evaluation
+        is_over.set()  # after Ctrl-C, as after an error, the threads end at their next step
         while running:  # a thread that computes while Python shuts down takes the process down with it
             time.sleep(0.01)
-
-
-class _StoppedError(Exception):
-    """Ends a thread whose result nobody waits for."""
 
 
 @dataclass

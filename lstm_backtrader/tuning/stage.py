@@ -13,7 +13,6 @@ from lstm_backtrader.candles import KNOWN_COLUMNS
 from lstm_backtrader.forecast.fold_forecast import fold_forecast
 from lstm_backtrader.forecast.folds import Fold, between
 from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS
-from lstm_backtrader.forecast.training import Progress
 from lstm_backtrader.reporting.metrics import daily_returns
 from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.trading import Trading
@@ -43,23 +42,13 @@ class Stage:
     symbol: str
     device: str
 
-    def run(
-        self, candidate: Candidate, number: int, threads: int = 1, progress: Progress | None = None
-    ) -> FoldOutcome:
+    def run(self, candidate: Candidate, number: int, threads: int = 1) -> FoldOutcome:
         """Forecast the fold of that number and trade it on a fresh account.
 
         Raises `DataError`, `ConfigError` or `LeverageError` where the configuration cannot be.
         """
         fold = self.folds[number]
-        said = fold_forecast(
-            self.inner,
-            fold,
-            candidate.train,
-            self.forecasts,
-            device=self.device,
-            threads=threads,
-            progress=progress,
-        )
+        said = fold_forecast(self.inner, fold, candidate.train, self.forecasts, device=self.device, threads=threads)
         bars = between(self.inner, fold.begin, fold.end)
         bars = bars[[name for name in bars.columns if name in KNOWN_COLUMNS]]
         columns = (said.forecast, said.prob_up, said.spread)
