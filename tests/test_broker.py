@@ -250,6 +250,49 @@ def test_slippage_makes_a_market_order_dearer():
     run = play(candles(*[CALM] * 2), {0: buy(10)}, account(slip_perc=0.005, slip_open=True))
 
     assert run.fills() == [(10, pytest.approx(100.5))]
+    assert run.broker.ledger.slippage == pytest.approx(10 * 0.5)
+
+
+def test_slippage_is_counted_where_the_bar_leaves_room_and_of_a_stop_from_its_trigger():
+    table = candles(CALM, CALM, CALM, (98, 98, 94, 95), CALM)
+    script = {0: buy(10), 1: lambda strategy: strategy.sell(size=10, exectype=Order.Stop, price=97)}
+
+    run = play(table, script, account(slip_fixed=2.0, slip_open=True))
+
+    assert run.fills() == [(10, 101), (-10, 95)]  # the first bar ends at 101
+    assert run.broker.ledger.slippage == pytest.approx(10 * 1 + 10 * 2)
+
+
+def test_a_limit_met_at_its_price_does_not_slip():
+    order = {0: buy(1, exectype=Order.Limit, price=99.5)}
+    run = play(candles(*[CALM] * 3), order, account(slip_perc=0.005, slip_open=True))
+
+    assert run.fills() == [(1, 99.5)]
+    assert run.broker.ledger.slippage == 0
+
+
+def test_a_loss_slips_no_further_than_bankruptcy():
+    calm = {f"mark_{name}": [100] * 4 for name in ("open", "high", "low", "close")}
+    table = candles(CALM, CALM, (91, 91, 80, 85), CALM, **calm)
+
+    run = play(table, {0: buy(50), 1: lambda s: s.close()}, account(slip_fixed=1.0, slip_open=True))
+
+    # entered at 101 on a margin of 505, bankrupt at 90.9: of the last dollar ten cents are left to lose
+    assert run.fills() == [(50, 101), (-50, pytest.approx(90.9))]
+    assert run.broker.ledger.slippage == pytest.approx(50 * 1 + 50 * 0.1)
+
+
+@pytest.mark.parametrize("kind", ["linear", "inverse"])
+def test_slippage_of_a_reversal_is_that_of_both_its_parts(kind):
+    contract = Contract(kind=kind, taker_fee=0.0, maker_fee=0.0)
+    broker = FuturesBroker(contract, leverage=10, cash=1_000, slip_perc=0.005, slip_open=True)
+
+    run = play(candles(*[CALM] * 3), {0: buy(10), 1: lambda strategy: strategy.sell(size=25)}, broker)
+
+    bought, sold = (10 * 0.5, 25 * 0.5)
+    if kind == "inverse":
+        bought, sold = 10 * (1 / 100 - 1 / 100.5), 25 * (1 / 99.5 - 1 / 100)
+    assert run.broker.ledger.slippage == pytest.approx(bought + sold)
 
 
 # ---- exits
@@ -622,6 +665,20 @@ def test_sizes_are_cut_to_the_lot_and_what_the_venue_would_not_take_is_rejected(
     assert "smallest order of 0.2" in reasons[1]
     assert "min_notional 50 USDT" in reasons[2]
     assert "min_notional 50 USDT" in caplog.text
+
+
+def test_an_order_made_without_a_price_is_refused_in_one_sentence(caplog):
+    nothing = (np.nan,) * 4
+
+    run = play(candles(CALM, nothing, CALM, CALM), {1: buy(1), 2: buy(1)})
+
+    assert run.fills() == [(1, 100)]
+    (order,) = run.ended(Order.Rejected)
+    assert order.info.refusal == (
+        "it has no price to reckon its margin at: its own, or the last close, is missing (NaN). Order on bars with "
+        "prices, or leave those without out of the data."
+    )
+    assert order.info.refusal in caplog.text
 
 
 def test_a_position_that_is_no_multiple_of_the_lot_can_be_closed():

@@ -105,6 +105,11 @@ class OrderDesk(FillingAccount):
         """Why the venue would not take an order that makes `leg` of a position; empty where it would."""
         contract, price = leg.contract, order.created.price
         size = order.size
+        if math.isnan(price):
+            return (
+                "it has no price to reckon its margin at: its own, or the last close, is missing (NaN). Order on "
+                "bars with prices, or leave those without out of the data."
+            )
         if abs(rules.round_to_lot(size, contract.lot) - size) > ROUNDING * abs(size):
             return f"size {size:g} is below or between steps of the lot {contract.lot:g}. Use a multiple of it."
         if abs(opened) < contract.min_size:

@@ -23,8 +23,12 @@ class FillingAccount(FuturesAccount):
         cash: float | None = None,
         position: Any = None,
         dtcoc: float | None = None,
+        met_at: float | None = None,
     ) -> None:
-        """Fill `order` at `price`: close what it closes, then open the rest if the free cash bears it."""
+        """Fill `order` at `price`: close what it closes, then open the rest if the free cash bears it.
+
+        `met_at`: the price without slippage; what the fill is worse by is booked as such.
+        """
         if price is None:  # slippage left no price inside the bar
             return
         size = order.executed.remsize
@@ -47,10 +51,10 @@ class FillingAccount(FuturesAccount):
         if closed and not order.info.get("liquidation"):
             closing_price = leg.bounded_price(price, self._behind(order.data, order.tradeid, leg))
         if closed and opened and closing_price != price:  # two prices are two fills
-            filled = self._fill(order, leg, closed, 0.0, closing_price, dt)
-            filled += self._fill(order, leg, 0.0, opened, price, dt)
+            filled = self._fill(order, leg, closed, 0.0, closing_price, dt, met_at)
+            filled += self._fill(order, leg, 0.0, opened, price, dt, met_at)
         else:
-            filled = self._fill(order, leg, closed, opened, closing_price, dt)
+            filled = self._fill(order, leg, closed, opened, closing_price, dt, met_at)
         if abs(order.executed.remsize) <= ROUNDING * abs(size):
             order.executed.remsize = 0.0
             order.completed()
@@ -64,7 +68,9 @@ class FillingAccount(FuturesAccount):
             order.cancel()
             self._drop(order)
 
-    def _fill(self, order: Any, leg: Leg, closed: float, opened: float, price: float, dt: float) -> float:
+    def _fill(
+        self, order: Any, leg: Leg, closed: float, opened: float, price: float, dt: float, met_at: float | None
+    ) -> float:
         """Book both parts at `price` and record them in the order; returns the size filled."""
         info = self.getcommissioninfo(order.data)
         contract = leg.contract
@@ -102,6 +108,10 @@ class FillingAccount(FuturesAccount):
             net.price,
         )
         order.addcomminfo(ProfitOfFills(info, order) if contract.is_inverse else info)
+        if met_at is not None and met_at != price:
+            slippage = rules.profit(closed + opened, met_at, price, contract.is_inverse)
+            order.executed.exbits[-1].slippage = max(0.0, slippage)  # a loss that ends at bankruptcy is less
+            self.ledger.book_slippage(max(0.0, slippage))
         return closed + opened
 
     def _close(self, order: Any, leg: Leg, closed: float, price: float) -> tuple[float, float, float]:

@@ -61,6 +61,7 @@ class Ledger:
 
     gross_profit: float = 0.0  # realised, before fees and funding
     fees: float = 0.0  # a cost, >= 0 (rebates count against it)
+    slippage: float = 0.0  # a cost, >= 0, within gross_profit and open profit: what fills were worse by
     funding: float = 0.0  # received; negative is paid
     liquidation_loss: float = 0.0  # <= 0, the part of gross_profit lost in liquidations
     other_cash: float = 0.0  # put in or taken out
@@ -75,6 +76,10 @@ class Ledger:
         """Realised profit and the fee of one fill."""
         self.gross_profit += profit
         self.fees += fee
+
+    def book_slippage(self, amount: float) -> None:
+        """Only counts: the price of the fill holds it."""
+        self.slippage += amount
 
     def book_funding(self, event: FundingEvent) -> None:
         self.funding += event.amount

@@ -213,29 +213,27 @@ class BarPlayer(LiquidatingAccount):
         self._try(order, lambda order: self._fill_met(order, price, at_open))
 
     def _fill_met(self, order: Any, price: float, at_open: bool) -> None:
-        bar: Bar = self._bars[order.data].traded
-        is_open_price = at_open or price == bar.open
-        if order.exectype == Order.Market:
-            self._try_exec_market(order, price, bar.high, bar.low)
-            return
         if order.exectype == Order.Historical:
             self._try_exec_historical(order)
             return
-        doslip = self.p.slip_open if at_open else True
-        if matching.is_limit(order):
-            wanted = matching.level(order)
-            better = price < wanted if order.isbuy() else price > wanted
-            if not better:
-                price = wanted
-            elif order.isbuy():
-                price = self._slip_up(min(bar.high, wanted), price, doslip=doslip and is_open_price, lim=True)
+        bar: Bar = self._bars[order.data].traded
+        slips, is_limit, moment = self.p.slip_open or not at_open, False, None
+        if order.exectype == Order.Market:
+            slips = self.p.slip_open
+            if self.p.coc and order.info.get("coc", True):
+                price, moment = order.created.pclose, order.created.dt
+        elif matching.is_limit(order):
+            wanted, is_limit = matching.level(order), True
+            if price < wanted if order.isbuy() else price > wanted:
+                slips = slips and (at_open or price == bar.open)
+                bar = bar._replace(high=min(bar.high, wanted), low=max(bar.low, wanted))
             else:
-                price = self._slip_down(max(bar.low, wanted), price, doslip=doslip and is_open_price, lim=True)
-        elif order.isbuy():
-            price = self._slip_up(bar.high, price, doslip=doslip)
+                price, slips = wanted, False
+        if order.isbuy():
+            slipped = self._slip_up(bar.high, price, doslip=slips, lim=is_limit)
         else:
-            price = self._slip_down(bar.low, price, doslip=doslip)
-        self._execute(order, ago=0, price=price)
+            slipped = self._slip_down(bar.low, price, doslip=slips, lim=is_limit)
+        self._execute(order, ago=0, price=slipped, dtcoc=moment, met_at=price)
 
     def _note_rest(self, order: Any) -> None:
         """A limit that is not met where the price is waits in the book, and will pay the maker fee."""
