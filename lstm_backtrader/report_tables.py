@@ -44,8 +44,8 @@ def report_parts(metrics: Mapping[str, Any]) -> Parts:
 
 
 def trade_parts(metrics: Mapping[str, Any]) -> Parts:
-    """Long and short trades side by side, and what closed them; nothing for a run without trades."""
-    from lstm_backtrader.reporting.trade_sections import EXITS, SIDES
+    """Long and short trades side by side, their results in R, and what closed them; nothing without any."""
+    from lstm_backtrader.reporting.trade_sections import EXITS, RISK, SIDES
 
     found = metrics.get("trades")
     if not found:
@@ -53,6 +53,9 @@ def trade_parts(metrics: Mapping[str, Any]) -> Parts:
     digits = _digits(metrics)
     sides = {name: found[name] for name in ("all", "long", "short") if found[name]["trades"]}
     parts: Parts = [columns_table("trades", sides, SIDES, digits)]
+    risk = {name: figures["r"] for name, figures in sides.items() if figures.get("r")}
+    if risk:
+        parts.append(columns_table("multiples of the risk (R)", risk, RISK, digits))
     if found["exits"]:
         parts.append(rows_table("closed by", found["exits"], EXITS, digits))
     return parts

@@ -17,6 +17,7 @@ from lstm_backtrader.strategies.lstm_futures import LSTMFutures
 
 BARS = 24 * 120
 SYMBOL = "BTC/USDT"
+SLIP = 0.0002  # of the price
 
 
 def candles(n=BARS, seed=3):
@@ -91,6 +92,19 @@ def full_run():
     cerebro.adddata(CandleFeed(table, name=SYMBOL))
     cerebro.setbroker(FuturesBroker(leverage=20, cash=10_000.0, taker_fee=0.0002))
     cerebro.addstrategy(LSTMFutures, model=Sayer(table), take_profit_price_pct=0.04, fraction=0.15)
+    return session.run(cerebro)
+
+
+@cache
+def stopped_run():
+    """60 days of the same with a stop at 2 % of the entry, and market orders and stops that slip by 2 bp."""
+    table = candles(24 * 60)
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(table, name=SYMBOL))
+    broker = FuturesBroker(leverage=20, cash=10_000.0, taker_fee=0.0002)
+    broker.set_slippage_perc(SLIP)
+    cerebro.setbroker(broker)
+    cerebro.addstrategy(LSTMFutures, model=Sayer(table), stop_price_pct=0.02, fraction=0.15)
     return session.run(cerebro)
 
 

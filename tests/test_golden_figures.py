@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 import pytest
-from report_run import BARS, candles, full_run, leaves, tries
+from report_run import BARS, SLIP, candles, full_run, leaves, stopped_run, tries
 from scipy import stats
 
 from lstm_backtrader.reporting import report as report_module
@@ -81,8 +81,8 @@ def same(found, expected, where=""):
     """Equal to nine digits, key by key; and no key of the one is missing in the other."""
     assert found.keys() == expected.keys(), where
     for key, value in expected.items():
-        is_text = isinstance(value, str)
-        assert found[key] == (value if is_text else pytest.approx(value, rel=1e-9, abs=1e-9)), f"{where}{key}"
+        is_number = not isinstance(value, str | None)
+        assert found[key] == (value if not is_number else pytest.approx(value, rel=1e-9, abs=1e-9)), f"{where}{key}"
 
 
 def test_the_account(told, bars, trades):
@@ -93,6 +93,7 @@ def test_the_account(told, bars, trades):
         "gross_profit_closed": trades["gross_profit_closed"].sum(),
         "profit_open": trades["profit_open"].sum(),
         "fees": trades["fees"].sum(),
+        "slippage": 0.0,
         "funding": trades["funding"].sum(),
         "liquidation_loss": closed.loc[closed["is_liquidation"], "gross_profit_closed"].sum(),
         "other_cash": 0.0,
@@ -171,9 +172,64 @@ def test_trades_long_and_short(told, trades, name):
         "mean_mfe": closed["mfe"].mean(),
         "net_profit": rows["net_profit"].sum(),
         "fees": rows["fees"].sum(),
+        "slippage": 0.0,
         "funding": rows["funding"].sum(),
+        "r": None,
     }
     same(told["trades"][name], expected)
+
+
+def test_results_in_multiples_of_what_a_stop_at_two_percent_risked(tmp_path, monkeypatch):
+    # given a run whose stops stand 2 % from the entry
+    monkeypatch.setattr(report_module, "tearsheet_html", lambda *_, **__: "<body></body>")
+    told = report(stopped_run(), tmp_path / "out").metrics["trades"]
+    trades = run_record(stopped_run()).trades
+    closed = trades[~trades["is_open"]]
+
+    # then each trade's risk is 2 % of its worth at the entry
+    multiples = {}
+    for name, side in (("all", 0), ("long", 1), ("short", -1)):
+        rows = closed[closed["side"] != -side] if side else closed
+        multiples[name] = (rows["net_profit"] / (0.02 * rows["size"] * rows["entry_price"])).to_numpy()
+        r = multiples[name]
+        expected = {
+            "trades": len(r),
+            "mean": sum(r) / len(r),
+            "median": sorted(r)[len(r) // 2] if len(r) % 2 else sum(sorted(r)[len(r) // 2 - 1 :][:2]) / 2,
+            "deviation": math.sqrt(((r - r.mean()) ** 2).sum() / (len(r) - 1)),
+            "best": max(r),
+            "worst": min(r),
+            "below_minus_one": sum(value < -1 for value in r) / len(r),
+        }
+        same(told[name]["r"], expected, name)
+    assert min(multiples["all"]) < -1 < 1 < max(multiples["all"])
+    for part in told["r_histogram"]:
+        low = -math.inf if part["from"] is None else part["from"]
+        high = math.inf if part["to"] is None else part["to"]
+        assert part["trades"] == sum(low <= value < high for value in multiples["all"])
+
+
+def test_slippage_is_what_every_fill_was_worse_by(tmp_path, monkeypatch):
+    # given fills that slipped by 2 bp wherever the bar had room for it
+    record = run_record(stopped_run())
+    trades, bars = record.trades, record.equity
+    slips = {1: SLIP / (1 + SLIP), -1: SLIP / (1 - SLIP)}  # of the fill, by whether it bought
+    worth = 0.0
+    for row in trades.to_dict("records"):
+        worth += row["size"] * row["entry_price"] * slips[row["side"]]
+        if not row["is_open"]:
+            worth += row["size"] * row["exit_price"] * slips[-row["side"]]
+
+    # then it is theirs, less what the bars had no room for, and the books add up with it
+    assert 0.9 * worth < record.totals.slippage <= worth
+    assert record.totals.slippage == pytest.approx(trades["slippage"].sum())
+    totals, account = record.totals, record.metrics()
+    gross = totals.gross_profit_closed + totals.profit_open
+    made = gross - totals.fees - totals.slippage + totals.funding + totals.other_cash
+    assert bars["equity"].iloc[-1] - totals.start_equity == pytest.approx(made, abs=1e-8)
+    assert account["slippage"] == totals.slippage
+    net = trades["gross_profit_closed"] + trades["profit_open"] - trades["fees"] - trades["slippage"]
+    assert (net + trades["funding"]).tolist() == pytest.approx(trades["net_profit"].tolist(), abs=1e-8)
 
 
 def test_mae_and_mfe_of_every_trade_from_the_candles(trades):

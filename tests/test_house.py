@@ -43,7 +43,7 @@ FLOORS = {
         futures.contract futures.ccxt_markets futures.venue_files futures.venues futures.bar
         futures.leg futures.ledger forecast.trials forecast.ledger reporting.metrics
         reporting.bootstrap reporting.significance reporting.fold_figures
-        reporting.tradebook reporting.run_record
+        reporting.trade reporting.tradebook reporting.run_record
         reporting.equity_files reporting.equity_input reporting.holding reporting.panels
         reporting.trade_figures reporting.forecast_figures reporting.segments reporting.sensitivity
         reporting.tables reporting.drawings reporting.provenance reporting.writing
@@ -56,7 +56,8 @@ FLOORS = {
     3: """indicators.stamps indicators.tape indicators.lstm indicators.models indicators.elliott
         futures.commission futures.terms futures.account futures.fills futures.admission futures.liquidation
         futures.matching futures.coverage futures.finer futures.playing futures.broker
-        reporting.recorder reporting.notes reporting.look_ahead datafeeds.pace datafeeds.frames datafeeds.following
+        reporting.recorder reporting.standing reporting.valuation reporting.notes reporting.look_ahead
+        datafeeds.pace datafeeds.frames datafeeds.following
         datafeeds.replaying datafeeds.store_feed datafeeds.live_market datafeeds.journal
         datafeeds.resample datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
@@ -101,7 +102,7 @@ ALLOWED = {
     "pydantic": """forecast.audit_record forecast.manifest forecast.schedule forecast.trials forecast.ledger
         config_file futures.venue_files datafeeds.store_manifest paper_account tuning.space_file""",
     "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
-        futures.playing futures.broker reporting.recorder
+        futures.playing futures.broker reporting.recorder reporting.standing
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample
         datafeeds.ccxt_live strategies. session instruments auditing. trading backtesting paper_trading demo cli
         btrun""",

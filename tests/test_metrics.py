@@ -27,6 +27,7 @@ KEYS = [
     "gross_profit_closed",
     "profit_open",
     "fees",
+    "slippage",
     "funding",
     "liquidation_loss",
     "other_cash",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_backtrader.reporting.drawings import bars, curve, scatter, waterfall
+from lstm_backtrader.reporting.drawings import bars, curve, histogram, scatter, waterfall
 from lstm_backtrader.reporting.notes import Note
 from lstm_backtrader.reporting.page import Page, Tile, render_page
 from lstm_backtrader.reporting.tables import columns_table, format_figure
@@ -111,6 +111,19 @@ def heights(svg):
     return [
         tuple(map(float, found)) for found in re.findall(r'y="(-?[\d.]+)" width="[\d.]+" height="([\d.]+)"', svg)
     ]
+
+
+def test_a_histogram_stands_on_its_floor_and_says_what_each_bar_counts():
+    svg = histogram(
+        "Results", [("below 0", 1, "loss"), ("0 to 1", 0, "long"), ("1 or more", 4, "long")], ["", "0", "1"]
+    )
+    assert 'aria-label="Results"' in svg
+    assert re.findall(r'rect class="(\w+)".*? y="([\d.]+)".*? height="([\d.]+)"', svg) == [
+        ("loss", "750.0", "250.0"),
+        ("long", "0.0", "1000.0"),
+    ]
+    assert "<title>below 0: 1</title>" in svg
+    assert "<span></span><span>0</span><span>1</span>" in svg
 
 
 def test_a_waterfall_steps_from_the_first_amount_to_the_last():

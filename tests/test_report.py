@@ -74,7 +74,7 @@ def test_metrics_json_is_what_the_report_returns_and_holds_no_nan(written, folde
     text = (folder / "metrics.json").read_text(encoding="utf-8")
     document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in metrics.json"))
     assert document == written.metrics
-    assert document["schema"] == 2
+    assert document["schema"] == 3
     assert set(document["baselines"]) == {"As equity", "As run"}
     assert document["span"] == {
         "start": "2024-01-01T00:00:00+00:00",

@@ -6,7 +6,7 @@ from pathlib import Path
 import backtrader as bt
 import pandas as pd
 import pytest
-from report_run import audit_of_sayer, candles, full_run, leaves, tries
+from report_run import audit_of_sayer, candles, full_run, leaves, stopped_run, tries
 
 import lstm_backtrader as lbt
 from lstm_backtrader.forecast.audit_record import keep
@@ -45,7 +45,10 @@ def paths(tmp_path, monkeypatch, no_tearsheet):
     told = report(
         full_run(), tmp_path / "out", tries=tries(), baselines={"a": full_run()}, bounds={"b": full_run()}
     ).metrics
-    known = {re.sub(OPEN, r"\1.*", path) for path, _ in leaves(told)}
+    stopped = report(stopped_run(), tmp_path / "stopped").metrics["trades"]  # what only trades with a stop have
+    found = {path for path, _ in (*leaves(told), *leaves({"trades": stopped}))}
+    found -= {f"trades.{side}.r" for side in ("all", "long", "short")}  # null where no trade had a stop
+    known = {re.sub(OPEN, r"\1.*", path) for path in found}
     return {re.sub(r"forecast\.training\.\*.*", "forecast.training.*", path) for path in known}
 
 

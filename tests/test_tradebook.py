@@ -73,6 +73,19 @@ def test_a_liquidation_names_its_loss_and_reason():
     assert (row["liquidation_loss"], row["exit_reason"], row["is_liquidation"]) == (-10.0, "liquidation", True)
 
 
+def test_slippage_is_a_cost_beside_the_price_profit_and_half_of_it_stays_with_what_is_open():
+    book = book_of((2.0, 101.0), (-1.0, 109.0), slippage=1.0)  # bought at 100.5, sold at 110 but for slippage
+    row = rows(book, price=110.0)[0]
+    assert (row["slippage"], row["gross_profit_closed"], row["profit_open"]) == (2.0, 9.5, 9.5)
+    assert row["net_profit"] == 8 + 9
+    assert (book.gross, book.open_slippage()) == (8.0, 0.5)
+
+
+def test_slippage_of_a_reversal_is_shared_by_size():
+    first, second = rows(book_of((1.0, 100.0), (-4.0, 110.0), slippage=4.0), price=105.0)
+    assert (first["slippage"], second["slippage"]) == (5.0, 3.0)
+
+
 def test_tradeids_are_kept_apart():
     book = TradeBook(linear)
     book.fill(Fill("X", 1, 0.0, 0, 1.0, 100.0, 0.0))
@@ -97,14 +110,20 @@ FILLS = st.lists(
 def test_rows_add_up_to_the_cash_of_the_fills(fills, last):
     book, cash, held = TradeBook(linear), 0.0, 0
     for i, (tradeid, size, price) in enumerate(fills):
-        book.fill(Fill("X", tradeid, float(i), i, float(size), price, 0.5 * abs(size)))
+        book.fill(Fill("X", tradeid, float(i), i, float(size), price, 0.5 * abs(size), slippage=0.25 * abs(size)))
         cash -= size * price + 0.5 * abs(size)
         held += size
     table = rows(book, price=last)
     assert sum(row["net_profit"] for row in table) == pytest.approx(cash + held * last, abs=1e-8)
     assert sum(row["fees"] for row in table) == pytest.approx(book.fees, abs=1e-9)
-    assert sum(row["gross_profit_closed"] for row in table) == pytest.approx(book.gross, abs=1e-9)
-    assert sum(row["profit_open"] for row in table) == pytest.approx(book.open_profit({"X": last}), abs=1e-9)
+    assert sum(row["slippage"] for row in table) == pytest.approx(book.slippage, abs=1e-9)
+    closed, still_open = (sum(row[name] for row in table) for name in ("gross_profit_closed", "profit_open"))
+    slipped = book.open_slippage()
+    assert closed == pytest.approx(book.gross + book.slippage - slipped, abs=1e-9)
+    assert still_open == pytest.approx(book.open_profit({"X": last}) + slipped, abs=1e-9)
+    for row in table:
+        costs = row["fees"] + row["slippage"]
+        assert row["net_profit"] == pytest.approx(row["gross_profit_closed"] + row["profit_open"] - costs, abs=1e-8)
 
 
 @given(FILLS)

@@ -49,10 +49,12 @@ ACCOUNT: tuple[Fact, ...] = (
     ("gross_profit_closed", "+ price profit of closed trades", "gain"),
     ("profit_open", "+ price profit still open", "gain"),
     ("fees", f"{MINUS} fees", "money"),
+    ("slippage", f"{MINUS} slippage", "money"),
     ("funding", "+ funding (negative: paid)", "gain"),
     ("other_cash", "+ deposits, interest and the like", "gain"),
     ("liquidation_loss", "lost in liquidations (within price profit)", "gain"),
 )
+_SELDOM = ("slippage", "other_cash")  # left out where they are nothing
 SIMULATION: tuple[Fact, ...] = (
     ("contract", "Contract", "text"),
     ("settlement", "Settlement coin", "text"),
@@ -82,7 +84,7 @@ def account_section(columns: Mapping[str, Figures], money_digits: int) -> str:
 
 
 def money_section(account: Figures, money_digits: int) -> str:
-    """From gross to net: what price, fees and funding made of the start equity."""
+    """From gross to net: what price, fees, slippage and funding made of the start equity."""
     if "gross_profit_closed" not in account:
         return ""
     steps = [
@@ -91,10 +93,11 @@ def money_section(account: Figures, money_digits: int) -> str:
             ("gross_profit_closed", "closed price profit", 1),
             ("profit_open", "open price profit", 1),
             ("fees", "fees", -1),
+            ("slippage", "slippage", -1),
             ("funding", "funding", 1),
             ("other_cash", "deposits and interest", 1),
         )
-        if key != "other_cash" or abs(float(account[key] or 0.0)) > 0.5 * 10.0**-money_digits
+        if key not in _SELDOM or abs(float(account[key] or 0.0)) > 0.5 * 10.0**-money_digits
     ]
     ends = ("start", float(account["start_equity"] or 0.0), "final", float(account["final_equity"] or 0.0))
     return "<h2>From gross to net</h2>\n" + waterfall("Where the money went", steps, ends, f",.{money_digits}f")

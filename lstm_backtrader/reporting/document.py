@@ -7,7 +7,7 @@ from typing import Any
 from lstm_backtrader.reporting.run_page import Story
 from lstm_backtrader.reporting.writing import plain
 
-SCHEMA = 2  # of metrics.json; raised when a key changes its meaning
+SCHEMA = 3  # of metrics.json; raised when a key changes its meaning
 
 
 def document(story: Story) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def document(story: Story) -> dict[str, Any]:
             "benchmark": held[0] if held else None,
             "leveraged_benchmark": held[1] if len(held) > 1 else None,
             "baselines": story.baselines,
-            "trades": {**story.sides, "exits": story.exits, **story.clock} if story.sides else None,
+            "trades": _trades(story) if story.sides else None,
             "halts": None if record is None else [halt._asdict() for halt in record.halts],
             "segments": [each.document() for each in story.segments],
             "significance": story.luck.document(),
@@ -38,3 +38,8 @@ def document(story: Story) -> dict[str, Any]:
         }
     )
     return found
+
+
+def _trades(story: Story) -> dict[str, Any]:
+    sides = {name: {**figures, "r": story.risk.get(name)} for name, figures in story.sides.items()}
+    return {**sides, "exits": story.exits, **story.clock, "r_histogram": story.risk_histogram}

@@ -26,6 +26,18 @@ def bars(name: str, values: Sequence[tuple[str, float | None]], kind: str = "sig
     return drawing(name, "".join(shapes), span, "low", [label for label, _ in values])
 
 
+def histogram(name: str, parts: Sequence[tuple[str, int, str]], labels: Sequence[str]) -> str:
+    """A bar a part, up from the bottom. `parts`: of what, how many, and the bar's kind; `labels` stand below."""
+    most = max((count for _, count, _ in parts), default=0) or 1
+    width = SIDE / max(len(parts), 1)
+    shapes = [
+        _bar(kind, (number, width), (SIDE - height, height), of, f"{count:,}")
+        for number, (of, count, kind) in enumerate(parts)
+        if (height := count / most * SIDE)
+    ]
+    return drawing(name, "".join(shapes), f"up to {most:,} in one bar", "low", labels)
+
+
 def waterfall(
     name: str, steps: Sequence[tuple[str, float]], totals: tuple[str, float, str, float], form: str
 ) -> str:

@@ -24,14 +24,21 @@ class AccountTotals:
     """What an account booked from the first recorded bar to the last, in settlement coin."""
 
     start_equity: float  # equity before the first recorded bar
-    gross_profit_closed: float  # realised price profit before fees, liquidations included
-    profit_open: float  # price profit of what is still open, at the last close
+    gross_profit_closed: float  # realised price profit before fees and slippage, liquidations included
+    profit_open: float  # price profit of what is still open, at the last close, before slippage
     fees: float  # cost, >= 0 unless rebates outweigh it
     funding: float  # + received, - paid
     liquidation_loss: float  # <= 0, part of gross_profit_closed
     other_cash: float  # deposits, withdrawals, interest
     liquidations: int
     turnover: float = 0.0  # worth of all fills, bought and sold
+    slippage: float | None = None  # cost; None where the broker does not tell it: then it lowers price profit
+
+    @property
+    def booked(self) -> float:
+        """What they say that equity changed by."""
+        costs = self.fees + (self.slippage or 0.0)
+        return self.gross_profit_closed + self.profit_open - costs + self.funding + self.other_cash
 
 
 def clean_equity(equity: pd.Series) -> pd.Series:
@@ -131,16 +138,15 @@ def account_metrics(
 
     `equity` (T,): at each bar's close. `trades`: one row a trade, columns `is_open` and `net_profit`.
     `exposure`: share of bars with a position. Raises ReportError if final equity minus start equity differs
-    from gross_profit_closed + profit_open - fees + funding + other_cash by more than half of
+    from gross_profit_closed + profit_open - fees - slippage + funding + other_cash by more than half of
     the last of `money_digits`.
     """
     returns = return_metrics(equity, totals.start_equity)
     final = float(clean_equity(equity).iloc[-1])
-    booked = totals.gross_profit_closed + totals.profit_open - totals.fees + totals.funding + totals.other_cash
-    difference = final - totals.start_equity - booked
+    difference = final - totals.start_equity - totals.booked
     if abs(difference) > smallest_amount(money_digits):
         changed, explained, apart = (
-            f"{amount:.{money_digits + 2}f}" for amount in (final - totals.start_equity, booked, difference)
+            f"{amount:.{money_digits + 2}f}" for amount in (final - totals.start_equity, totals.booked, difference)
         )
         raise ReportError(
             f"the books do not add up: equity changed by {changed}, profits, fees and funding by {explained}, a "
@@ -154,6 +160,7 @@ def account_metrics(
         "gross_profit_closed": totals.gross_profit_closed,
         "profit_open": totals.profit_open,
         "fees": totals.fees,
+        "slippage": totals.slippage,
         "funding": totals.funding,
         "liquidation_loss": totals.liquidation_loss,
         "other_cash": totals.other_cash,

@@ -12,7 +12,6 @@ import pandas as pd
 
 from lstm_backtrader.datafeeds.pace import late_s
 from lstm_backtrader.errors import ReportError
-from lstm_backtrader.futures import rules
 from lstm_backtrader.reporting.metrics import AccountTotals, Figures
 from lstm_backtrader.reporting.run_record import (
     EQUITY_COLUMNS,
@@ -23,7 +22,9 @@ from lstm_backtrader.reporting.run_record import (
     share_out,
     trades_frame,
 )
-from lstm_backtrader.reporting.tradebook import Fill, TradeBook
+from lstm_backtrader.reporting.standing import StandingStops
+from lstm_backtrader.reporting.tradebook import Fill
+from lstm_backtrader.reporting.valuation import Valuation
 
 __all__ = ["EQUITY_COLUMNS", "Halted", "RunRecord", "RunRecorder", "run_record"]
 
@@ -37,6 +38,9 @@ _KINDS = {  # of an order whose script gives no reason
     bt.Order.StopTrailLimit: "trailing",
     bt.Order.Historical: "order of a history",
 }
+
+
+_WITHDRAWN = (bt.Order.Canceled, bt.Order.Expired, bt.Order.Margin, bt.Order.Rejected)
 
 
 class NeverTradedError(ReportError):
@@ -62,27 +66,18 @@ class RunRecorder(bt.Analyzer):
     def create_analysis(self) -> None:
         self.record: RunRecord | None = None
         self._rows = array("d")  # one after the other, the stamp before EQUITY_COLUMNS
-        self._last_marks: tuple[dict[Any, float], dict[Any, int]] = ({}, {})
-        self._known: dict[Any, float] = {}  # last close that is a number
-        self._valued: tuple[float, float] = (0.0, 0.0)  # equity at the last bar with one, what explained it there
-        self._totals_before: tuple[float, ...] = ()
-        self._funding_seen = 0
         self._leader: RunRecorder = self
 
     def start(self) -> None:
-        self._broker = self.strategy.broker
-        self._ledger = getattr(self._broker, "ledger", None)
-        self._book = TradeBook(profit=self._profit)
+        broker = self.strategy.broker
+        self._account = Valuation(broker, self.strategy.datas)
+        self._stops = StandingStops()
         self._first = -math.inf if self.p.start is None else bt.date2num(_naive_utc(self.p.start))
         self._forecasts = [i for i in self.strategy.getindicators() if hasattr(i.lines, "forecast")]
         lines = self._forecasts[0].lines if self._forecasts else None
         self._forecast, self._prob_up = getattr(lines, "forecast", None), getattr(lines, "prob_up", None)
-        self._tells_margin = hasattr(self._broker, "margin_ratio")
-        self._turnover = 0.0
+        self._tells_margin = hasattr(broker, "margin_ratio")
         self._leader = self._find_leader()
-        self._start_equity = float(self._broker.getvalue())
-        self._totals_before = self._ledger_totals()
-        self._valued = (self._start_equity, self._explained())
 
     def notify_order(self, order: Any) -> None:
         self._leader.book_order(order)
@@ -101,49 +96,56 @@ class RunRecorder(bt.Analyzer):
 
     def stop(self) -> None:
         if self._leader is self:
-            self._collect_funding()
+            self._account.collect_funding()
             self.record = self._build() if self._rows else None
         else:
             self.record = self._leader.record
         # what is left must survive the way back from an optimisation's process
-        del self._broker, self._ledger, self._book, self._forecasts, self._forecast, self._prob_up, self._leader
-        self._rows, self._last_marks, self._known = array("d"), ({}, {}), {}
+        del self._account, self._stops, self._forecasts, self._forecast, self._prob_up, self._leader
+        self._rows = array("d")
 
     def get_analysis(self) -> Figures:
         """The account's figures; empty where no bar was recorded."""
         return {} if self.record is None else self.record.metrics()
 
     def book_order(self, order: Any) -> None:
-        """Book the fills of an order that this notification brings."""
-        self._collect_funding()  # due at the bar's open, before its fills
-        info = order.info
+        """Book the fills of an order that this notification brings, and whether it protects a position."""
+        account, data = self._account, order.data
+        account.collect_funding()  # due at the bar's open, before its fills
+        self._stops.notice(order)
+        info, bar = order.info, len(data)
         is_liquidation = bool(info.get("liquidation", False))
         reason = str(info.get("reason") or ("liquidation" if is_liquidation else _KINDS[order.exectype]))
         for bit in order.executed.iterpending():
-            self._turnover += self._worth(order.data, bit.size, bit.price)
-            self._book.fill(
+            account.turnover += account.worth(data, bit.size, bit.price)
+            account.book.fill(
                 Fill(
-                    instrument=order.data,
+                    instrument=data,
                     tradeid=order.tradeid,
-                    time=bit.dt - late_s(order.data) / 86_400,  # of a bar stamped late: its open
-                    bar=len(order.data),
+                    time=bit.dt - late_s(data) / 86_400,  # of a bar stamped late: its open
+                    bar=bar,
                     size=bit.size,
                     price=bit.price,
                     fee=bit.closedcomm + bit.openedcomm,
                     reason=reason,
                     is_liquidation=is_liquidation,
+                    slippage=getattr(bit, "slippage", 0.0),
+                    order=order.ref,
                 )
             )
+        if order.status in _WITHDRAWN:
+            account.book.withdraw(data, order.tradeid, bar, order.ref)
+        account.book.protect(data, order.tradeid, bar, self._stops.of(data, order.tradeid))
 
     def record_bar(self) -> None:
         """Write the account's row of data0's current bar, over an earlier one of the same bar."""
-        self._collect_funding()
-        broker, stamp = self._broker, self.data.datetime[0]
-        self._last_marks = self._closes(), self._bars()  # at stop() a data may have moved on
-        equity = self._equity()
-        notional, margin = self._exposure()
-        if self._book.has_open_trades():
-            self._book.watch({data: (data.high[0], data.low[0]) for data in self.strategy.datas if len(data)})
+        account, broker, stamp = self._account, self._account.broker, self.data.datetime[0]
+        account.collect_funding()
+        account.look()
+        equity = account.equity()
+        notional, margin = account.exposure()
+        if account.book.has_open_trades():
+            account.book.watch({data: (data.high[0], data.low[0]) for data in self.strategy.datas if len(data)})
         tells_margin = self._tells_margin and notional > 0
         if self._rows and self._rows[-WIDTH] == stamp:
             del self._rows[-WIDTH:]
@@ -161,10 +163,10 @@ class RunRecorder(bt.Analyzer):
                 margin,
                 broker.margin_ratio() if tells_margin else math.nan,
                 broker.liquidation_distance() if tells_margin else math.nan,
-                self._book.fees,
-                self._funding(),
-                self._open_profit(),
-                self._turnover,
+                account.book.fees,
+                account.ledger_totals()[0],
+                account.open_profit(),
+                account.turnover,
                 math.nan if self._forecast is None else self._forecast[0],
                 math.nan if self._prob_up is None else self._prob_up[0],
             )
@@ -179,113 +181,37 @@ class RunRecorder(bt.Analyzer):
 
     def _begin_here(self) -> None:
         """Let statistics begin after this bar."""
-        self._collect_funding()
-        self._last_marks = self._closes(), self._bars()
-        self._start_equity = self._equity()
-        self._totals_before = self._ledger_totals()
-        self._turnover = 0.0
-        self._book.restart(*self._last_marks, self.data.datetime[0] if len(self.data) else 0.0)
-        self._valued = (self._start_equity, self._explained())
-
-    def _collect_funding(self) -> None:
-        if self._ledger is None:
-            return
-        events = self._ledger.funding_events
-        for _, data, tradeid, amount in events[self._funding_seen :]:
-            self._book.fund(data, tradeid, amount)
-        self._funding_seen = len(events)
-
-    def _ledger_totals(self) -> tuple[float, ...]:
-        ledger = self._ledger
-        if ledger is None:
-            return (0.0, 0.0, 0.0)
-        return (float(ledger.funding), float(ledger.other_cash), float(ledger.liquidations))
-
-    def _funding(self) -> float:
-        return self._ledger_totals()[0] - self._totals_before[0]
-
-    def _equity(self) -> float:
-        """The broker's; where a price is missing, that of the bar before and what the books say of this one."""
-        equity = float(self._broker.getvalue())
-        if math.isnan(equity):
-            before, explained = self._valued
-            equity = before + self._explained() - explained
-        self._valued = (equity, self._explained())
-        return equity
-
-    def _explained(self) -> float:
-        """What the books say that the account made, open profit at the last prices known; any time's zero."""
-        book, (funding, other_cash, _) = self._book, self._ledger_totals()
-        return book.gross + self._open_profit() - book.fees + funding + other_cash
-
-    def _exposure(self) -> tuple[float, float]:
-        """Notional and margin of all positions, in settlement coin; margin NaN where the broker offers none."""
-        broker = self._broker
-        if hasattr(broker, "notional"):
-            notional, margin = float(broker.notional()), float(broker.margin())
-            if not math.isnan(notional):
-                return notional, margin
-        notional = 0.0
-        for data in self.strategy.datas:
-            size = broker.getposition(data).size
-            if size:
-                notional += self._worth(data, size, self._last_marks[0][data])
-        return notional, math.nan
-
-    def _worth(self, data: Any, size: float, price: float) -> float:
-        """Of a size at a price, settlement coin, never negative."""
-        if hasattr(self._broker, "contract"):
-            return float(rules.notional(size, price, self._broker.contract(data).is_inverse))
-        return abs(size) * price * float(self._broker.getcommissioninfo(data).p.mult)
-
-    def _open_profit(self) -> float:
-        """What the broker says if it says it (an isolated position loses no more than its margin)."""
-        if hasattr(self._broker, "open_profit"):
-            profit = float(self._broker.open_profit())
-            if not math.isnan(profit):
-                return profit
-        return self._book.open_profit(self._last_marks[0]) if self._book.has_open_trades() else 0.0
-
-    def _profit(self, instrument: Any, size: float, entry: float, exit_price: float) -> float:
-        return float(self._broker.getcommissioninfo(instrument).profitandloss(size, entry, exit_price))
-
-    def _closes(self) -> dict[Any, float]:
-        """Of each data the last close that is a number."""
-        for data in self.strategy.datas:
-            if len(data) and (not math.isnan(close := data.close[0]) or data not in self._known):
-                self._known[data] = close
-        return dict(self._known)
-
-    def _bars(self) -> dict[Any, int]:
-        return {data: len(data) for data in self.strategy.datas}
+        self._account.begin(self.data.datetime[0] if len(self.data) else 0.0)
 
     def _build(self) -> RunRecord:
+        account, book, broker = self._account, self._account.book, self._account.broker
         equity = equity_frame(self._rows)
-        rows = self._book.rows(*self._last_marks, lambda data: _name(self.strategy, data))
-        share_out(rows, float(equity["open_profit"].iloc[-1]))
-        book, final = self._book, equity["equity"].iloc[-1]
-        funding, other_cash, liquidations = (
-            now - before for now, before in zip(self._ledger_totals(), self._totals_before, strict=True)
-        )
-        profit_open = float(equity["open_profit"].iloc[-1])
-        if self._ledger is None:
-            other_cash = final - self._start_equity - (book.gross + profit_open - book.fees)
+        profit_open = float(equity["open_profit"].iloc[-1]) + book.open_slippage()
+        gross = book.gross + book.slippage - book.open_slippage()
+        rows = book.rows(account.closes, account.bars, lambda data: _name(self.strategy, data))
+        share_out(rows, profit_open)
+        funding, other_cash, liquidations = account.ledger_totals()
+        has_ledger = account.ledger is not None
+        if not has_ledger:
+            made = equity["equity"].iloc[-1] - account.start_equity
+            other_cash = float(made - (gross + profit_open - book.fees))
         return RunRecord(
             equity=equity,
-            trades=trades_frame(rows),
+            trades=trades_frame(rows, knows_slippage=has_ledger),
             totals=AccountTotals(
-                start_equity=self._start_equity,
-                gross_profit_closed=book.gross,
+                start_equity=account.start_equity,
+                gross_profit_closed=gross,
                 profit_open=profit_open,
                 fees=book.fees,
+                slippage=book.slippage if has_ledger else None,
                 funding=funding,
                 liquidation_loss=float(sum(cast(float, row["liquidation_loss"]) for row in rows)),
-                other_cash=float(other_cash),
+                other_cash=other_cash,
                 liquidations=int(liquidations),
-                turnover=self._turnover,
+                turnover=account.turnover,
             ),
-            has_ledger=self._ledger is not None,
-            simulation=self._broker.simulation(self.data) if hasattr(self._broker, "simulation") else None,
+            has_ledger=has_ledger,
+            simulation=broker.simulation(self.data) if hasattr(broker, "simulation") else None,
             forecast=self._forecast_summary(),
             strategy=" + ".join(type(each).__name__ for each in self.strategy.cerebro.runningstrats),
             params={name: str(value) for name, value in self.strategy.p._getkwargs().items()},

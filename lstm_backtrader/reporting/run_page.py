@@ -30,7 +30,13 @@ from lstm_backtrader.reporting.run_panels import Held, chart_of, equity_panels, 
 from lstm_backtrader.reporting.segments import Segment
 from lstm_backtrader.reporting.sensitivity import Sensitivity
 from lstm_backtrader.reporting.tables import format_figure
-from lstm_backtrader.reporting.trade_sections import clock_section, excursion_section, sides_section, trades_section
+from lstm_backtrader.reporting.trade_sections import (
+    clock_section,
+    excursion_section,
+    risk_section,
+    sides_section,
+    trades_section,
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Story:
     sides: Mapping[str, Figures] = field(default_factory=dict)
     exits: Mapping[str, Figures] = field(default_factory=dict)
     clock: Mapping[str, list[Figures]] = field(default_factory=dict)  # by `hours` and `weekdays` of the entry
+    risk: Mapping[str, Figures] = field(default_factory=dict)  # results in multiples of the risk, by side
+    risk_histogram: Sequence[Figures] = ()
     record: RunRecord | None = None
     segments: tuple[Segment, ...] = ()
     quality: Mapping[str, Any] | None = None
@@ -81,6 +89,7 @@ def run_page(story: Story, sections: Sequence[str], overlays: Sequence[Overlay],
         account_section(columns, digits),
         money_section(story.account, digits),
         "" if not story.sides else sides_section(story.sides, story.exits, digits),
+        risk_section(story.risk, story.risk_histogram, digits),
         clock_section(story.clock, digits),
         "" if record is None else excursion_section(record.trades),
         "" if record is None else guards_section(record.halts),

@@ -117,9 +117,14 @@ def equity_frame(rows: array[float]) -> pd.DataFrame:
     return frame
 
 
-def trades_frame(rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Rows of the trade book, their times in Backtrader's days, as `RunRecord.trades`."""
+def trades_frame(rows: list[dict[str, object]], *, knows_slippage: bool) -> pd.DataFrame:
+    """Rows of the trade book, their times in Backtrader's days, as `RunRecord.trades`.
+
+    Slippage is missing, not 0, where the broker did not tell it.
+    """
     frame = pd.DataFrame(rows, columns=COLUMNS)
+    if not knows_slippage:
+        frame["slippage"] = np.nan
     for column in ("entry_time", "exit_time"):
         frame[column] = times_of(frame[column].to_numpy(dtype="float64", na_value=np.nan))
     kinds = {

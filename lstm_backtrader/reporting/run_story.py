@@ -21,7 +21,13 @@ from lstm_backtrader.reporting.run_page import Story
 from lstm_backtrader.reporting.run_panels import Held
 from lstm_backtrader.reporting.segments import Segment, segments
 from lstm_backtrader.reporting.sensitivity import sensitivity
-from lstm_backtrader.reporting.trade_figures import clock_figures, exit_figures, trade_figures
+from lstm_backtrader.reporting.trade_figures import (
+    clock_figures,
+    exit_figures,
+    risk_figures,
+    risk_histogram,
+    trade_figures,
+)
 
 
 def run_story(
@@ -90,8 +96,14 @@ def run_story(
         quality=None if horizon is None else forecast_figures(record.equity, horizon, forecast.get("threshold")),
     )
     if len(record.trades):
-        sides, exits = trade_figures(record.trades), exit_figures(record.trades)
-        story = replace(story, sides=sides, exits=exits, clock=clock_figures(record.trades))
+        story = replace(
+            story,
+            sides=trade_figures(record.trades),
+            exits=exit_figures(record.trades),
+            clock=clock_figures(record.trades),
+            risk=risk_figures(record.trades),
+            risk_histogram=risk_histogram(record.trades),
+        )
     return story, ambiguity
 
 

@@ -20,6 +20,8 @@ _FORMATS = {
     "count": ",.0f",
     "hours": ",.1f",
     "price": ",.6g",
+    "level": ",.6g",
+    "multiple": "+,.2f",
 }
 
 Fact = tuple[str, str, str]  # key, name, how it reads
@@ -45,7 +47,7 @@ def format_figure(value: object, kind: str, money_digits: int = 2) -> str:
 def cell(value: object, kind: str, money_digits: int = 2) -> str:
     """One cell; a loss is marked as one."""
     text = format_figure(value, kind, money_digits)
-    falls = kind in {"gain", "percent"} and isinstance(value, int | float) and text.startswith(MINUS)
+    falls = kind in {"gain", "percent", "multiple"} and isinstance(value, int | float) and text.startswith(MINUS)
     classes = " ".join(name for name, applies in (("text", kind in TEXTS), ("loss", falls)) if applies)
     return f'<td class="{classes}">{escape(text)}</td>' if classes else f"<td>{escape(text)}</td>"
 

@@ -1,4 +1,4 @@
-"""What the trades of a run were like: long and short apart, why they ended, how far they went for and against."""
+"""What the trades of a run were like: long and short apart, why they ended, what they made of what they risked."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from lstm_backtrader.reporting.metrics import Figures
 
 Floats = NDArray[np.float64]
 
+R_STEP, R_LEAST, R_MOST = 0.5, -3.0, 6.0  # of the histogram: width of a part, and from where on the ends are one
+
 
 def trade_figures(trades: pd.DataFrame) -> dict[str, Figures]:
     """Figures of all trades, the long and the short ones. `trades`: rows of the trade book.
@@ -18,6 +20,31 @@ def trade_figures(trades: pd.DataFrame) -> dict[str, Figures]:
     """
     sides = trades["side"].to_numpy(dtype="float64")
     return {"all": _figures(trades), "long": _figures(trades[sides > 0]), "short": _figures(trades[sides < 0])}
+
+
+def risk_figures(trades: pd.DataFrame) -> dict[str, Figures]:
+    """Of the closed trades with a stop, all, long and short: their results as multiples of what they risked (R).
+
+    A group without one is left out; empty where no trade had a stop.
+    """
+    closed = trades[trades["r_multiple"].notna()]
+    sides = closed["side"].to_numpy(dtype="float64")
+    groups = {"all": closed, "long": closed[sides > 0], "short": closed[sides < 0]}
+    return {name: _multiples(_numbers(group, "r_multiple")) for name, group in groups.items() if len(group)}
+
+
+def risk_histogram(trades: pd.DataFrame) -> list[Figures]:
+    """How many closed trades ended in [from, to) multiples of their risk; the ends have no other bound (None)."""
+    multiples = _numbers(trades[trades["r_multiple"].notna()], "r_multiple")
+    if not len(multiples):
+        return []
+    inner = np.arange(R_LEAST, R_MOST + R_STEP / 2, R_STEP)
+    counts = np.bincount(np.searchsorted(inner, multiples, side="right"), minlength=len(inner) + 1)
+    bounds = [None, *inner.tolist(), None]
+    return [
+        {"from": low, "to": high, "trades": int(count)}
+        for low, high, count in zip(bounds[:-1], bounds[1:], counts, strict=True)
+    ]
 
 
 def exit_figures(trades: pd.DataFrame) -> dict[str, Figures]:
@@ -77,7 +104,20 @@ def _figures(trades: pd.DataFrame) -> Figures:
         "mean_mfe": _mean(_numbers(closed, "mfe")),
         "net_profit": float(_numbers(trades, "net_profit").sum()),
         "fees": float(_numbers(trades, "fees").sum()),
+        "slippage": _known_sum(_numbers(trades, "slippage")),
         "funding": float(_numbers(trades, "funding").sum()),
+    }
+
+
+def _multiples(multiples: Floats) -> Figures:
+    return {
+        "trades": len(multiples),
+        "mean": float(multiples.mean()),
+        "median": float(np.median(multiples)),
+        "deviation": float(multiples.std(ddof=1)) if len(multiples) > 1 else None,
+        "best": float(multiples.max()),
+        "worst": float(multiples.min()),
+        "below_minus_one": float((multiples < -1.0).mean()),
     }
 
 
@@ -88,6 +128,10 @@ def _numbers(trades: pd.DataFrame, column: str) -> Floats:
 def _hours(closed: pd.DataFrame) -> Floats:
     lasted = pd.to_datetime(closed["exit_time"], utc=True) - pd.to_datetime(closed["entry_time"], utc=True)
     return np.asarray(lasted.dt.total_seconds().to_numpy(dtype="float64") / 3600)
+
+
+def _known_sum(values: Floats) -> float | None:
+    return None if np.isnan(values).any() else float(values.sum())
 
 
 def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float | None:

@@ -8,9 +8,19 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from lstm_backtrader.reporting.drawings import bars, scatter
+from lstm_backtrader.reporting.drawings import bars, histogram, scatter
 from lstm_backtrader.reporting.metrics import Figures
-from lstm_backtrader.reporting.tables import TEXTS, Fact, cell, columns_table, row, table, wide
+from lstm_backtrader.reporting.tables import (
+    MINUS,
+    TEXTS,
+    Fact,
+    cell,
+    columns_table,
+    format_figure,
+    row,
+    table,
+    wide,
+)
 
 MAX_TRADES = 200  # listed
 MOST_POINTS = 600  # of the scatter
@@ -32,7 +42,17 @@ SIDES: tuple[Fact, ...] = (
     ("mean_mfe", "Furthest for it, mean (MFE)", "percent"),
     ("net_profit", "Result, open ones included", "gain"),
     ("fees", "Fees", "money"),
+    ("slippage", "Slippage", "money"),
     ("funding", "Funding (negative: paid)", "gain"),
+)
+RISK: tuple[Fact, ...] = (
+    ("trades", "Closed trades with a stop", "count"),
+    ("mean", "Mean, R", "multiple"),
+    ("median", "Median, R", "multiple"),
+    ("deviation", "Deviation, R", "ratio"),
+    ("best", "Best, R", "multiple"),
+    ("worst", "Worst, R", "multiple"),
+    ("below_minus_one", f"Lost more than their risk (below {MINUS}1)", "share"),
 )
 EXITS = (
     ("trades", "Trades", "count"),
@@ -56,9 +76,12 @@ _COLUMNS: tuple[Fact, ...] = (
     ("funding", "Funding", "gain"),
     ("mae", "MAE", "percent"),
     ("mfe", "MFE", "percent"),
+    ("initial_stop", "First stop", "level"),
+    ("r_multiple", "R", "multiple"),
     ("bars", "Bars", "count"),
     ("exit_reason", "Closed by", "text"),
 )
+_OF_STOPS = {"initial_stop", "r_multiple"}  # left out where no trade had one
 
 
 def sides_section(sides: Mapping[str, Figures], exits: Mapping[str, Figures], money_digits: int) -> str:
@@ -74,6 +97,41 @@ def sides_section(sides: Mapping[str, Figures], exits: Mapping[str, Figures], mo
         ]
         found += "\n<h3>What closed them</h3>\n" + table("exits", rows, [name for _, name, _ in EXITS])
     return found
+
+
+def risk_section(sides: Mapping[str, Figures], parts: Sequence[Figures], money_digits: int) -> str:
+    """Results in multiples of what each trade risked, and how often each came; empty where no trade had a stop."""
+    if not sides:
+        return ""
+    shown = {name.capitalize(): figures for name, figures in sides.items()}
+    trades, mean = (format_figure(sides["all"][key], kind) for key, _, kind in RISK[:2])
+    counts = [(_between(part), int(part["trades"] or 0), _kind(part)) for part in parts]
+    name = f"Results of {trades} trades in multiples of their risk, mean {mean} R"
+    drawn = histogram(name, counts, [_mark(part) for part in parts])
+    rows = [row(of, [cell(count, "count")]) for of, count, _ in counts if count]
+    return (
+        "<h3>In multiples of the risk (R)</h3>\n"
+        '<p class="quiet">1 R is what a trade would have lost at its first stop, before costs.</p>\n'
+        f"{columns_table('risk', shown, RISK, money_digits)}\n{drawn}\n"
+        f"<details><summary>Figures</summary>{table('multiples', rows, ['Trades'])}</details>"
+    )
+
+
+def _between(part: Figures) -> str:
+    low, high = (None if bound is None else format_figure(bound, "level") for bound in (part["from"], part["to"]))
+    if low is None:
+        return f"below {high} R"
+    return f"{low} R or more" if high is None else f"{low} to {high} R"
+
+
+def _kind(part: Figures) -> str:
+    return "long" if part["from"] is not None and part["from"] >= 0 else "loss"
+
+
+def _mark(part: Figures) -> str:
+    """What stands below a bar: every second lower bound, to have room."""
+    low = part["from"]
+    return f"{format_figure(low, 'level')} R" if low is not None and low % 1 == 0 else ""
 
 
 def clock_section(clock: Mapping[str, Sequence[Figures]], money_digits: int) -> str:
@@ -127,7 +185,8 @@ def trades_section(trades: pd.DataFrame, money_digits: int) -> str:
         return "<h2>Trades</h2>\n<p>No trade was made.</p>"
     shown = trades.iloc[-MAX_TRADES:]
     cut = f"The last {MAX_TRADES} of {len(trades):,}" if len(trades) > MAX_TRADES else f"All {len(trades):,}"
-    columns = [column for column in _COLUMNS if column[0] in trades.columns]
+    known = {name for name in trades.columns if name not in _OF_STOPS or trades[name].notna().any()}
+    columns = [column for column in _COLUMNS if column[0] in known]
     head = "".join(
         f'<th scope="col" class="{"text" if kind in TEXTS else "number"}">{name}</th>' for _, name, kind in columns
     )
