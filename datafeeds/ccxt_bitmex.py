@@ -30,7 +30,16 @@ def volume_of(bucket: dict[str, Any]) -> float | None:
 def time_of(exchange: Any) -> int:
     """BitMEX's time in ms, to the second below: it has no call for it, but every answer is dated."""
     exchange.request("funding", "public", "GET", {"count": 1}, config={"cost": 5})
-    return round(parsedate_to_datetime(exchange.last_response_headers["Date"]).timestamp() * 1000)
+    return date_ms(exchange.last_response_headers["Date"])
+
+
+def date_ms(header: str) -> int:
+    """The Date of an answer in ms, UTC.
+
+    >>> date_ms("Thu, 01 Jan 1970 00:00:02 GMT")
+    2000
+    """
+    return round(parsedate_to_datetime(header).timestamp() * 1000)
 
 
 @cache

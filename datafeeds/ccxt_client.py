@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from lstm_backtrader.candles import format_timeframe, timeframe_seconds
 from lstm_backtrader.errors import ConfigError, VenueError
 
+from .ccxt_bitmex import date_ms
 from .ccxt_errors import Retry, refusal, will_pass
-from .ccxt_habits import did_you_mean, habits_of
+from .ccxt_habits import SPEED_HEADER, did_you_mean, habits_of
 
 if TYPE_CHECKING:
     from requests import Response
@@ -50,7 +51,8 @@ def connect(
 class VenueClient:
     """One venue: `ask` it anything that ccxt's client can, `market` by name, `now_ms` by its clock.
 
-    `exchange`: ccxt's client, whose own idea of now is the venue's too once the clock has been read.
+    `exchange`: ccxt's client, whose own idea of now is the venue's too once the clock has been read. `speed`: how
+    many times faster than ours the venue's clock goes, 1 but for a loopback venue that says otherwise.
     """
 
     def __init__(self, venue: str, exchange: Any, retry: Retry) -> None:
@@ -58,6 +60,7 @@ class VenueClient:
         self.exchange = exchange
         self.retry = retry
         self.habits = habits_of(venue)
+        self.speed = 1.0
         self._status: int | None = None
         self._retry_after_s: float | None = None
         self._clock: tuple[int, float] | None = None  # the venue's ms, and our monotonic s when it arrived
@@ -135,7 +138,7 @@ class VenueClient:
     def now_ms(self) -> int:
         """The venue's time, never ahead of it: read once, then carried on by our own clock."""
         told_ms, at_s = self._clock or self.read_clock()
-        return told_ms + int((time.monotonic() - at_s) * 1000)
+        return told_ms + int((time.monotonic() - at_s) * 1000 * self.speed)
 
     def read_clock(self) -> tuple[int, float]:
         """Ask the venue what time it is: ms, UTC, and our monotonic seconds when the answer came."""
@@ -145,6 +148,18 @@ class VenueClient:
         self.exchange.lastRestRequestTimestamp = self.now_ms()  # which the limiter counts from, by the same clock
         return clock
 
+    def knows_past(self, moment_ms: int) -> bool:
+        """Whether the venue's time is past a moment, by the dates of its answers so far: nobody need ask for it."""
+        return self.habits.is_dated and self._clock is not None and self.now_ms() >= moment_ms
+
+    def _note_time(self, headers: Mapping[str, str]) -> None:
+        """Correct the clock that is carried on by the date of an answer, which is the second below."""
+        self.speed = float(headers.get(SPEED_HEADER, 1.0))
+        if self.habits.is_dated and self._clock is not None and "Date" in headers:
+            dated_ms = date_ms(headers["Date"])
+            if not 0 <= self.now_ms() - dated_ms <= 1000:
+                self._clock = (dated_ms, time.monotonic())
+
     def _note(self, response: Response, *args: object, **kwargs: object) -> None:
         """Keep what ccxt's errors leave out; refuse an answer that was cut, which it would take for text."""
         import requests
@@ -152,6 +167,7 @@ class VenueClient:
         self._status = response.status_code
         self._has_answered = True
         self._retry_after_s = _seconds(response.headers.get("Retry-After"))
+        self._note_time(response.headers)
         if response.status_code < 400:
             try:
                 json.loads(response.content)

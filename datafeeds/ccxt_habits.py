@@ -13,6 +13,7 @@ from typing import Any
 from lstm_backtrader.errors import ConfigError
 
 DAY_MS = 86_400_000
+SPEED_HEADER = "Loopback-Speed"  # of a loopback venue's answers: how many times faster than ours its clock goes
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Habits:
     `span_days`: longest span of a request; None: any. `rate_limit_ms`: what its limiter counts with, where ccxt's
     own figure is too quick. `busy`: its codes for "later", which come as other errors. `marks`: markets with
     candles of the mark price, `funded`: those with a history of funding: "all", "linear" or "none".
+    `is_dated`: its own clock is in the Date of every answer, and nowhere else.
     `inverse_in_contracts`: volume of its inverse markets counts contracts, and nothing tells the base coin.
     """
 
@@ -38,6 +40,7 @@ class Habits:
     marks: str = "all"
     funded: str = "all"
     funding_by_page: bool = False
+    is_dated: bool = False
     inverse_in_contracts: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,6 +90,7 @@ HABITS: Mapping[str, Habits] = {
         rates=500,
         rate_limit_ms=400,  # times the cost 5 of a request: 30 a minute without a key
         marks="none",
+        is_dated=True,
     ),
 }
 

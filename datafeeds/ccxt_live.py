@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import backtrader as bt
@@ -30,6 +32,9 @@ _GLANCE_S = 0.05  # slept where another data has bars, so that nobody spins
 _LONGEST_PAUSE_S = 60.0  # between two attempts to reach a venue that is gone
 
 
+_AsParameters = tuple[type, tuple[()], dict[str, object]]  # class, positional and named arguments
+
+
 class BarSource(Protocol):
     """Where a live feed has its bars from; see `LiveMarket`."""
 
@@ -43,35 +48,25 @@ class BarSource(Protocol):
 
 
 class _SourceFromNames(bt.feed.MetaAbstractDataBase):
-    """Turns venue, symbol and timeframe into the one thing a feed keeps, and Backtrader's own parameters."""
+    """Turns what `CCXTLive` is called with into parameters of a feed: whose bars they are, and what gives them."""
 
-    def doprenew(
-        cls,  # noqa: N805 - a metaclass
-        venue: str = "",
-        symbol: str = "",
-        timeframe: str = "",
-        *,
-        backfill: int = 500,
-        since: Moment | None = None,
-        store: Store | str | Path | None = None,
-        via: str | None = None,
-        clock: Clock | None = None,
-        opened: Callable[[], BarSource] | None = None,
-        **params: object,
-    ) -> tuple[type, tuple[()], dict[str, object]]:
-        series = Series(venue, symbol, "candles", timeframe)
-        if backfill < 0:
-            raise ConfigError(f"backfill {backfill} is below 0. Give the bars that the warm-up needs.")
-        clock = clock or Clock()
-        start = None if since is None else moment(since, "since")
+    def doprenew(cls, *given: Any, **named: Any) -> _AsParameters:  # noqa: N805 - a metaclass
+        call = signature(CCXTLive.__init__).bind(None, *given, **named)
+        call.apply_defaults()
+        wanted = SimpleNamespace(**call.arguments)
+        series = Series(wanted.venue, wanted.symbol, "candles", wanted.timeframe)
+        if wanted.backfill < 0:
+            raise ConfigError(f"backfill {wanted.backfill} is below 0. Give the bars that the warm-up needs.")
+        clock = wanted.clock or Clock()
+        since = None if wanted.since is None else moment(wanted.since, "since")
 
         def open_market() -> BarSource:
-            place = store if isinstance(store, Store) else Store(store)
-            return open_live(series, backfill, start, place, via, clock)
+            store = wanted.store if isinstance(wanted.store, Store) else Store(wanted.store)
+            return open_live(series, wanted.backfill, since, store, wanted.via, clock, keep=wanted.keep)
 
         length, compression = backtrader_length(_seconds(series))
-        own = {"timeframe": length, "compression": compression, "name": symbol, **params}
-        return cls, (), {**own, "dataname": series, "opened": opened or open_market, "clock": clock}
+        own = {"timeframe": length, "compression": compression, "name": wanted.symbol, **wanted.feed_params}
+        return cls, (), {**own, "dataname": series, "opened": wanted.opened or open_market, "clock": clock}
 
 
 class CCXTLive(bt.feed.DataBase, metaclass=_SourceFromNames):
@@ -88,8 +83,10 @@ class CCXTLive(bt.feed.DataBase, metaclass=_SourceFromNames):
     Lines besides the usual: `mark_open`, `mark_high`, `mark_low`, `mark_close` and `funding_rate`, NaN where the
     venue has none. `lstm_backtrader.resample` makes longer bars of them.
 
-    `store`: another than the user's own. `via`: address of a loopback venue for dry runs. `clock`: our time and
-    how it passes. `opened`: what gives the bars instead of the venue, see `BarSource`. `feed_params`: Backtrader's.
+    `store`: another than the user's own. `keep`: write to it what comes from the venue, so that the next start, a
+    backtest or `lbt download` has it; a full disk then ends the run. `via`: address of a loopback venue for dry
+    runs. `clock`: our time and how it passes. `opened`: what gives the bars instead of the venue, see `BarSource`.
+    `feed_params`: Backtrader's.
 
     Raises `ConfigError` for a venue, symbol or timeframe that is not there, and `VenueError` where it cannot be
     reached at the start.
@@ -107,6 +104,7 @@ class CCXTLive(bt.feed.DataBase, metaclass=_SourceFromNames):
         backfill: int = 500,
         since: Moment | None = None,
         store: Store | str | Path | None = None,
+        keep: bool = False,
         via: str | None = None,
         clock: Clock | None = None,
         opened: Callable[[], BarSource] | None = None,
@@ -185,8 +183,10 @@ def open_live(
     store: Store | None,
     via: str | None,
     clock: Clock,
+    *,
+    keep: bool = False,
 ) -> LiveMarket:
-    """The market at its venue, from `since` or the last `backfill` closed bars on."""
+    """The market at its venue, from `since` or the last `backfill` closed bars on; `keep`: what comes is stored."""
     client = connect(series.venue, via=via, retry=Retry(tries=3, sleep=clock.sleep), is_paced=via is None)
     client.market(series.symbol)  # a wrong one is refused before anything is asked of it
     client.retry = Retry(tries=1)  # from now on it is the feed that asks again, and tells of it
@@ -194,7 +194,7 @@ def open_live(
     if since is None:
         now_s = client.now_ms() // 1000
         since = pd.Timestamp((now_s // step_s - backfill) * step_s, unit="s", tz="UTC")
-    return LiveMarket(client, series, since, store)
+    return LiveMarket(client, series, since, store, keep=keep)
 
 
 def _seconds(series: Series) -> int:

@@ -13,7 +13,7 @@ import pandas as pd
 from lstm_backtrader.errors import ConfigError
 
 from .ccxt_client import VenueClient
-from .ccxt_history import check_kinds, fetch_pages
+from .ccxt_history import Page, check_kinds, fetch_pages
 from .series import Kind, Series
 from .spans import Moment, Span, intersect, moment
 from .store import Store
@@ -64,13 +64,18 @@ def download(
     done, rows = 0.0, 0
     for first, last in missing:
         for page in fetch_pages(client, series, _ms(first), _ms(last)):
-            if page.gaps:  # first, so that no crash can leave them out
-                store.note_gaps(series, page.gaps)
-            store.append(series, page.rows, series.venue, covered=[page.span])
+            keep_page(store, series, page)
             rows += len(page.rows)
             done += (page.span[1] - page.span[0]) / step
             progress(str(series), done, bars)
     return Downloaded(series, rows, tuple(intersect(store.gaps(series), [(begin, end)])), note)
+
+
+def keep_page(store: Store, series: Series, page: Page) -> None:
+    """Put the venue's answer for a span of time into the store. Raises what `Store.append` raises."""
+    if page.gaps:  # first, so that no crash can leave them out
+        store.note_gaps(series, page.gaps)
+    store.append(series, page.rows, series.venue, covered=[page.span])
 
 
 def _span_to_fetch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from lstm_backtrader.candles import COLUMNS, MARK_COLUMNS, PRICES, open_times
 from lstm_backtrader.joining import settled_at
 
 from .ccxt_client import VenueClient
-from .ccxt_history import fetch_pages, has_history
+from .ccxt_history import Page, fetch_pages, has_history
+from .downloading import keep_page
 from .series import Kind, Series, empty_rows
 from .store import Store
 
@@ -41,15 +42,23 @@ class LiveMarket:
     `poll` asks for what has closed since, and gives (T, LIVE_COLUMNS); mark price and funding are NaN where the
     venue has none. A bar comes once it is closed by the venue's clock. One that is missing between others was
     looked for twice and is a gap; the newest may just be late, and is waited for. A settlement that is published
-    after its bar was given stands at the next bar, so that nothing is lost.
+    after its bar was given stands at the next bar, so that nothing is lost. `keep`: what the venue answers is put
+    into the store as a download would, before it is given.
     """
 
     def __init__(
-        self, client: VenueClient, series: Series, since: pd.Timestamp, store: Store | None = None
+        self,
+        client: VenueClient,
+        series: Series,
+        since: pd.Timestamp,
+        store: Store | None = None,
+        *,
+        keep: bool = False,
     ) -> None:
         self.client = client
         self.series = series
         self._store = store
+        self._keeper = store if keep else None
         self._step_ms = client.check_timeframe(series.timeframe or "")
         self._next_ms = -(-_ms(since) // self._step_ms) * self._step_ms  # open of the next bar wanted
         self._kinds = _kinds(client, series)
@@ -70,11 +79,11 @@ class LiveMarket:
         return self._now_ms == 0 or self._next_ms + self._step_ms <= self._now_ms
 
     def wait_s(self) -> float:
-        """Seconds from the last poll to the moment when the next makes sense."""
+        """Our seconds from the last poll to the moment when the next makes sense."""
         if self._now_ms == 0:
             return 0.0
         due_s = (self._next_ms + self._step_ms - self._now_ms) / 1000 + _PUBLISHED_S
-        return due_s if due_s > 0 else min(_LONGEST_WAIT_S, 2.0 ** min(self._misses, 9) - 1)
+        return due_s / self.client.speed if due_s > 0 else min(_LONGEST_WAIT_S, 2.0 ** min(self._misses, 9) - 1)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -82,7 +91,8 @@ class LiveMarket:
 
     def poll(self) -> pd.DataFrame:
         """The bars that have closed since, at most a page of them; none if there are none. Raises `VenueError`."""
-        self.client.read_clock()
+        if not self.client.knows_past(self._next_ms + self._step_ms):
+            self.client.read_clock()
         self._now_ms = self.client.now_ms()
         bars = self._stored()
         if bars.empty:
@@ -106,13 +116,13 @@ class LiveMarket:
         return self._joined(rows["candles"], rows.get("mark"), rows.get("funding"))
 
     def _fetched(self) -> pd.DataFrame:
-        page = next(fetch_pages(self.client, self.series, self._next_ms, self._now_ms), None)
+        page = next(self._asked("candles", self._next_ms, self._now_ms), None)
         if page is None:
             return _no_bars()
         bars, end_ms = page.rows, _ms(page.span[1])
         marks = rates = None
         if len(bars) and "mark" in self._kinds:
-            marks = self._pages("mark", _ms(bars.index[0]), end_ms)
+            marks = self._pages("mark", _ms(page.span[0]), end_ms)
             is_new = _opens_ms(bars) > self._now_ms - self._step_ms - _MARK_PATIENCE_MS
             late = ~bars.index.isin(marks.index) & is_new
             if late.any() and self._is_marked:
@@ -126,10 +136,16 @@ class LiveMarket:
         return self._joined(bars, marks, rates)
 
     def _pages(self, kind: Kind, start_ms: int, end_ms: int) -> pd.DataFrame:
+        pages = self._asked(kind, start_ms, end_ms)
+        return pd.concat([empty_rows(self.series.other(kind)), *(page.rows for page in pages)])
+
+    def _asked(self, kind: Kind, start_ms: int, end_ms: int) -> Iterator[Page]:
+        """What the venue answers, kept where that is wanted."""
         series = self.series.other(kind)
-        return pd.concat(
-            [empty_rows(series), *(page.rows for page in fetch_pages(self.client, series, start_ms, end_ms))]
-        )
+        for page in fetch_pages(self.client, series, start_ms, end_ms):
+            if self._keeper is not None:
+                keep_page(self._keeper, series, page)
+            yield page
 
     def _joined(self, bars: pd.DataFrame, marks: pd.DataFrame | None, rates: pd.DataFrame | None) -> pd.DataFrame:
         if bars.empty:

@@ -1,10 +1,13 @@
-"""A venue on this machine, to try a download without a network: python examples/loopback_venue.py [share of faults]
+"""A venue on this machine, to try downloads and paper accounts without a network: python examples/loopback_venue.py
 
-It serves a synthetic market under the names of all venues until it is stopped, and says what to type meanwhile.
+It serves a synthetic market, that of train_and_backtest.py, under the names of all venues until it is stopped, and
+says what to type meanwhile. Its clock starts at --now and makes ten minutes a second; the market ends in 2022-09.
 """
 
-import sys
+import argparse
 import threading
+
+import pandas as pd
 
 from lstm_backtrader.datafeeds import Faults, LoopbackVenue, ServedMarket, synthetic_market
 
@@ -17,19 +20,31 @@ MARKETS = {
     "bitmex": "BTC/USD:BTC",
 }
 
-rate = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
-candles = synthetic_market(20_000, seed=7).candles
+options = argparse.ArgumentParser(description=__doc__)
+options.add_argument("--faults", type=float, default=0.0, help="share of the answers that go wrong, say 0.2")
+options.add_argument("--speed", type=float, default=600.0, help="how many times faster than ours its clock goes")
+options.add_argument("--now", default="2022-03-01", help="where its clock starts, UTC")
+options.add_argument("--port", type=int, default=0, help="where it listens; default a free one")
+typed = options.parse_args()
+
+candles = synthetic_market(24_000, seed=7).candles
 mark = candles[["open", "high", "low", "close"]]
 funding = candles[["close"]].iloc[::8].assign(funding_rate=0.0001)
-markets = [ServedMarket(venue, symbol, candles, mark, funding) for venue, symbol in MARKETS.items()]
-now_ms = int(candles.index[-1].timestamp() * 1000)
+interest = candles[["volume"]].set_axis(["open_interest"], axis=1)
+markets = [ServedMarket(venue, symbol, candles, mark, funding, interest) for venue, symbol in MARKETS.items()]
+now_ms = round(pd.Timestamp(typed.now, tz="UTC").timestamp() * 1000)
 
-with LoopbackVenue(markets, now_ms=now_ms, faults=Faults(rate)) as venue:
-    since = f"{candles.index[0]:%Y-%m-%d}"
+with LoopbackVenue(
+    markets, now_ms=now_ms, speed=typed.speed, faults=Faults(typed.faults), port=typed.port
+) as venue:
     for name, symbol in MARKETS.items():
         print(
-            f"lbt download --venue {name} --symbol {symbol} --timeframe 1h --since {since} "
-            f"--with funding --store dry-run --via {venue.address}",
-            flush=True,
+            f"lbt download --venue {name} --symbol {symbol} --timeframe 1h --since 2020-01-01 "
+            f"--with funding --store dry-run --via {venue.address}"
         )
+    print(
+        f"lbt paper --venue bybit --symbol {MARKETS['bybit']} --model out/model --out paper/try --bars 5 "
+        f"--store dry-run --via {venue.address}",
+        flush=True,
+    )
     threading.Event().wait()

@@ -24,6 +24,30 @@ def test_the_clock_is_the_venues_and_never_ahead_of_it(venue, symbol, monkeypatc
         assert client.now_ms() == SINCE_MS + 6 * HOUR_MS
 
 
+@pytest.mark.parametrize(
+    ("theirs_ms", "known_ms"),
+    [
+        (0, 500),  # of the second that runs: nothing new
+        (700_000, 700_000),  # our machine slept
+        (-5_000, -5_000),  # our clock goes too fast
+    ],
+)
+def test_every_answer_of_bitmex_corrects_the_clock_that_is_carried_on(theirs_ms, known_ms, monkeypatch):
+    now_ms = SINCE_MS + 5 * HOUR_MS
+    ours = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: ours[0])
+    with serving(served("bitmex", "BTC/USD:BTC", 9), now=START + 5 * HOUR) as loopback:
+        client = client_of(loopback)
+        assert not client.knows_past(now_ms)  # before anything was asked
+        client.now_ms()
+        assert client.knows_past(now_ms)
+        assert not client.knows_past(now_ms + 1)
+        ours[0] += 0.5
+        loopback.now_ms = now_ms + theirs_ms
+        client.ask("fetch_ohlcv", "BTC/USD:BTC", "1h", SINCE_MS, 2)
+        assert client.now_ms() == now_ms + known_ms
+
+
 @pytest.mark.parametrize(("venue", "symbol"), MARKETS)
 def test_a_market_is_found_by_ccxts_name_and_the_venues_own(venue, symbol):
     market = served(venue, symbol, 9)

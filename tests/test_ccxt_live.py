@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from itertools import pairwise
+from time import monotonic
 
 import backtrader as bt
 import numpy as np
@@ -12,11 +13,13 @@ from live_venue import VenueTime
 
 import lstm_backtrader as lbt
 from lstm_backtrader.candles import COLUMNS, MARK_COLUMNS
+from lstm_backtrader.datafeeds.ccxt_live import open_live
 from lstm_backtrader.datafeeds.grouping import resample_candles
 from lstm_backtrader.datafeeds.loopback.market import ServedMarket
 from lstm_backtrader.datafeeds.loopback.server import LoopbackVenue
 from lstm_backtrader.datafeeds.series import Series
 from lstm_backtrader.datafeeds.store import Store
+from lstm_backtrader.datafeeds.store_check import verify
 from lstm_backtrader.errors import ConfigError, VenueError
 
 HOUR = pd.Timedelta(hours=1)
@@ -65,7 +68,7 @@ class Watcher(bt.Strategy):
 
 def run(market, *, after=100, bars=600, outages=(), strategy=Watcher, prepare=lambda engine, feed: None, **given):
     """Begin when `after` bars have closed, with all of them as backfill, until `bars` have been seen."""
-    feed = {name: given.pop(name) for name in ("store", "backfill", "todate") if name in given}
+    feed = {name: given.pop(name) for name in ("store", "backfill", "todate", "keep") if name in given}
     with LoopbackVenue([market]) as venue:
         time = VenueTime(venue, market.candles.index[0] + after * HOUR + pd.Timedelta("61s"), list(outages))
         engine = bt.Cerebro(stdstats=False)
@@ -193,6 +196,61 @@ def test_the_store_spares_requests_as_far_as_it_covers_all_that_is_wanted(market
     assert watcher.told == [(0, "DELAYED"), (100, "LIVE")]
     oldest = min(int(url.split("start=")[1].split("&")[0]) for url in watcher.asked if "kline" in url)
     assert pd.Timestamp(oldest, unit="ms", tz="UTC") == market.candles.index[90]
+
+
+def test_what_came_is_kept_where_that_is_wanted_and_need_not_come_again(market, tmp_path):
+    store = Store(tmp_path)
+    run(market, bars=130, store=store)
+    assert store.series() == []
+    gone = market.candles.index[115]
+    served = dataclasses.replace(market, candles=market.candles.drop(gone), mark=market.mark.drop(gone))
+    assert_saw(run(served, bars=130, store=store, keep=True), served, 130)
+    for kind in ("candles", "mark", "funding"):
+        series, rows = SERIES.other(kind), getattr(served, kind)
+        kept = store.read(series)
+        pd.testing.assert_frame_equal(kept, rows.iloc[: len(kept)], check_freq=False, check_names=False)
+        assert verify(store, series) == []
+        assert store.missing(series, rows.index[0].floor("h"), market.candles.index[128]) == []
+    assert len(store.read(SERIES)) == 130
+    assert store.gaps(SERIES) == [(gone, gone + HOUR)]
+    again = run(served, after=131, bars=131, store=store)
+    assert_saw(again, served, 131)
+    oldest = min(int(url.split("start=")[1].split("&")[0]) for url in again.asked if "/kline" in url)
+    assert pd.Timestamp(oldest, unit="ms", tz="UTC") >= market.candles.index[130]
+
+
+def test_a_bar_of_bitmex_costs_one_request_and_no_question_for_the_time(candles_of, tmp_path, monkeypatch):
+    candles = candles_of(60)
+    market = ServedMarket("bitmex", "BTC/USD:BTC", candles)
+    with LoopbackVenue([market]) as venue:
+        time = VenueTime(venue, candles.index[30] + pd.Timedelta("61s"))
+        monkeypatch.setattr("time.monotonic", lambda: time.now.timestamp())
+        source = open_live(
+            Series("bitmex", "BTC/USD:BTC", "candles", "1h"), 30, None, None, venue.address, time.clock()
+        )
+        assert len(source.poll()) == 30
+        source._kinds = ("candles",)
+        for number in range(30, 50):
+            time.set(time.now + source.wait_s() * pd.Timedelta("1s"))
+            before = len(venue.asked)
+            assert source.poll().index.tolist() == [candles.index[number]]
+            assert [url.partition("?")[0].rpartition("/")[2] for url in venue.asked[before:]] == ["bucketed"]
+        source.close()
+
+
+def test_a_venue_whose_clock_runs_fast_is_followed_at_its_pace(candles_of, tmp_path):
+    candles = candles_of(90)
+    began = round(candles.index[30].timestamp() * 1000)
+    with LoopbackVenue([ServedMarket("bybit", "BTC/USD:BTC", candles)], now_ms=began, speed=36_000) as venue:
+        engine = bt.Cerebro(stdstats=False)
+        engine.adddata(lbt.CCXTLive("bybit", "BTC/USD:BTC", "1h", backfill=10, via=venue.address, store=tmp_path))
+        engine.addstrategy(Watcher, bars=20)
+        before = monotonic()
+        (watcher,) = engine.run()
+    seen = table(watcher.seen)
+    begin = candles.index.get_loc(seen.index[0])
+    assert (seen.index == candles.index[begin : begin + 20]).all()
+    assert monotonic() - before < 10  # of ten hours
 
 
 def test_gaps_of_the_venue_are_passed_over_and_late_bars_waited_for(candles_of, tmp_path):

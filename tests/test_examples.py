@@ -122,14 +122,24 @@ def test_a_live_run_goes_through_an_outage(tmp_path, monkeypatch):
     assert float(equity.split()[1].replace(",", "")) != 10_000
 
 
-def test_the_loopback_venue_says_what_to_type_and_that_works(tmp_path):
-    code = [sys.executable, str(EXAMPLES / "loopback_venue.py")]
+def test_the_loopback_venue_says_what_to_type_and_that_works(tmp_path, untrained_model):
+    untrained_model().save(tmp_path / "out" / "model")
+    code = [sys.executable, str(EXAMPLES / "loopback_venue.py"), "--speed", "36000"]
+
+    def lbt(words, *more):
+        command = [sys.executable, "-m", "lstm_backtrader", *words[1:], *more]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
     with subprocess.Popen(code, stdout=subprocess.PIPE, text=True) as venue:
-        lines = [venue.stdout.readline().split() for _ in range(6)]
-        typed = next(line for line in lines if "bitmex" in line)
-        typed[typed.index("dry-run")] = str(tmp_path)
-        command = [sys.executable, "-m", "lstm_backtrader", *typed[1:], "--until", "2020-01-10"]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        venue.kill()
-    assert result.returncode == 0, result.stderr
-    assert "bitmex:BTC/USD:BTC:1h: 240 new rows" in result.stdout
+        try:
+            lines = [venue.stdout.readline().split() for _ in range(7)]
+            fetched = lbt(next(line for line in lines if "bitmex" in line), "--until", "2020-01-10")
+            traded = [lbt(lines[-1]) for _ in range(2)]
+        finally:
+            venue.kill()
+    assert "bitmex:BTC/USD:BTC:1h: 240 new rows" in fetched
+    bars = [re.findall(r"^(2022-03-\d\d \d\d:00)  close ", text, re.MULTILINE) for text in traded]
+    assert [len(each) for each in bars] == [5, 5]
+    assert pd.Timestamp(bars[1][0]) - pd.Timestamp(bars[0][-1]) == pd.Timedelta("1h")  # it goes on where it was

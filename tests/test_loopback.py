@@ -135,6 +135,18 @@ def test_its_clock_is_the_time_of_day_unless_it_is_set():
     assert abs(told - pd.Timestamp.now(tz="UTC").value // 1_000_000) < 60_000
 
 
+def test_its_clock_can_go_faster_and_clients_go_with_it(monkeypatch):
+    ours = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: ours[0])
+    with LoopbackVenue([served("bybit", "BTC/USD:BTC", 9)], now_ms=SINCE_MS, speed=600) as venue:
+        ours[0] += 3.0
+        client = client_of(venue)
+        assert client.now_ms() == SINCE_MS + 1_800_000
+        ours[0] += 0.5
+        assert client.now_ms() == venue.clock_ms() == SINCE_MS + 2_100_000
+        assert client.speed == 600
+
+
 def test_binance_refuses_spans_and_days_beyond_its_limits():
     with serving(served("binancecoinm", "BTC/USD:BTC", 9), now=START + 900 * HOUR) as venue:
         long = f"symbol=BTCUSD_PERP&interval=1h&startTime=1&endTime={201 * 24 * HOUR_MS}"

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from ..ccxt_habits import SPEED_HEADER
 from . import binance, bingx, bitget, bitmex, bybit
 from .faults import Faults
 from .market import ServedMarket
@@ -40,7 +41,8 @@ _PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 class LoopbackVenue:
     """Serves `markets` on 127.0.0.1 until it is closed.
 
-    `now_ms`: its clock in ms, UTC, a number that may be set anew at any time, or None for the time of day.
+    `now_ms`: its clock in ms, UTC, a number that may be set anew at any time, or None for the time of day. `speed`:
+    how many times faster than ours it goes from `now_ms` on, 0: it stands; clients are told, and wait accordingly.
     `faults`: what goes wrong. `recorded`: URL without its query -> the JSON that is answered to it, or a function
     of the query that gives it, before anything else. `asked`: the URLs so far. `retry_after_s`: told with HTTP 429.
     """
@@ -50,12 +52,15 @@ class LoopbackVenue:
         markets: Iterable[ServedMarket] = (),
         *,
         now_ms: int | None = None,
+        speed: float = 0.0,
         faults: Faults | None = None,
         recorded: Mapping[str, Any] | None = None,
         port: int = 0,
     ) -> None:
         self.markets = tuple(markets)
         self.now_ms = now_ms
+        self.speed = speed
+        self._began_s = time.monotonic()
         self.faults = faults or Faults()
         self.recorded = dict(recorded or {})
         self.asked: list[str] = []
@@ -71,7 +76,9 @@ class LoopbackVenue:
 
     def clock_ms(self) -> int:
         """What its clock shows."""
-        return round(time.time() * 1000) if self.now_ms is None else self.now_ms
+        if self.now_ms is None:
+            return round(time.time() * 1000)
+        return self.now_ms + round((time.monotonic() - self._began_s) * 1000 * self.speed)
 
     def reply(self, url: str) -> tuple[Any, str | None]:
         """The answer to a venue's URL, and what goes wrong with it on the way."""
@@ -137,6 +144,8 @@ def _handler(venue: LoopbackVenue) -> Callable[..., BaseHTTPRequestHandler]:
             self.send_response_only(refusal.status)
             self.send_header("Date", formatdate(venue.clock_ms() / 1000, usegmt=True))
             self.send_header("Content-Type", kind)
+            if venue.speed:
+                self.send_header(SPEED_HEADER, str(venue.speed))
             if refusal.status == 429 and venue.retry_after_s is not None:
                 self.send_header("Retry-After", str(venue.retry_after_s))
             self.send_header("Content-Length", str(len(content) if fault == "cut_json" else length))
