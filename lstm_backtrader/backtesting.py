@@ -54,11 +54,20 @@ class BacktestConfig:
     time_limit_bars: int = 0  # 0: none
     before_funding: bool = False  # leave before a stamp at which the position would pay
     leave_on: LeaveOn = "flat"  # what of the signal ends a position
+    reenter: bool = False  # after an exit while the signal stays
     long_only: bool = False
     short_only: bool = False
     cooldown_bars: int = 0  # from an exit to the next entry, at least
+    hours: str = ""  # of opens to enter at, UTC: "8-19"; empty: all
+    weekdays: str = ""  # of opens to enter at, 0 is Monday, UTC: "0-4"; empty: all
+    max_funding_rate: float | None = None  # that a new position may pay at a stamp; None: any
     cost_multiple: float = 0.0  # round-trip costs that the expected return is worth; 0: any
     min_probability: float = 0.0  # of the side; 0: any
+    sizing: str = "fraction"  # or "notional:5000", "risk:0.01", "volatility:0.3", "kelly:0.25"
+    daily_loss: float = 0.0  # of equity, after which trading stops for the day; 0: off
+    max_drawdown: float = 0.0  # of equity, after which trading stops for good; 0: off
+    consecutive_losses: int = 0  # after which trading pauses for `pause_bars`; 0: off
+    pause_bars: int = 24
     fee_bps: float | None = None  # a side; None: 2 bp for makers, 5 bp for takers
     threshold: float | None = None  # |forecast| to act on; None: the model's own
     allow_insample: bool = False
@@ -160,7 +169,10 @@ def backtest(
     bounds = {f"the same, {other} inside bars": trading.follow(forecaster, other)} if ambiguity else None
     baselines: dict[str, object] = {"buy and hold 1x, after costs": trading.run(BuyAndHold, leverage=1.0)}
     if bars_before >= _SLOWEST_BASELINE - 1:
-        baselines[f"SMA cross {config.leverage:g}x"] = trading.run(SmaCross)
+        side = ", long only" if config.long_only else ", short only" if config.short_only else ""
+        baselines[f"SMA cross {config.leverage:g}x{side}"] = trading.run(
+            SmaCross, long_only=config.long_only, short_only=config.short_only
+        )
     parameters = {"model": getattr(forecaster, "name", type(forecaster).__name__), **asdict(config)}
     table = _folds(forecaster, traded, {f"LSTM {config.leverage:g}x": results, **baselines})
     folds = [] if table is None else [folds_section(table)]

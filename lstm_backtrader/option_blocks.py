@@ -70,11 +70,20 @@ class Trading:
     time_limit_bars: o.TimeLimitBars = 0
     before_funding: o.BeforeFunding = False
     leave_on: o.LeaveOn = "flat"
+    reenter: o.Reenter = False
     long_only: o.LongOnly = False
     short_only: o.ShortOnly = False
     cooldown_bars: o.CooldownBars = 0
+    hours: o.Hours = ""
+    weekdays: o.Weekdays = ""
+    max_funding_rate: o.MaxFundingRate = None
     cost_multiple: o.CostMultiple = 0.0
     min_probability: o.MinProbability = 0.0
+    sizing: o.SizingName = "fraction"
+    daily_loss: o.DailyLoss = 0.0
+    max_drawdown: o.MaxDrawdown = 0.0
+    consecutive_losses: o.ConsecutiveLosses = 0
+    pause_bars: o.PauseBars = 24
     fee_bps: o.FeeBps = None
     threshold: o.Threshold = None
 

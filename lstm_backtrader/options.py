@@ -114,24 +114,65 @@ IntrabarData = Annotated[
     Path | None, Option(help="Candles of shorter bars that say what happened inside the bars.")
 ]
 Ambiguity = Annotated[bool, Option("--ambiguity", help="Run pessimistic and optimistic, and report the interval.")]
-Fraction = Annotated[float, Option(help="Notional is leverage x equity x this, so that fees fit.")]
-StopLoss = Annotated[float, Option(help="Fraction of price: 0.02 is 2 %; 0 is none.")]
-TakeProfit = Annotated[float, Option(help="Fraction of price; 0 is none.")]
-Trailing = Annotated[float, Option(help="Fraction of price; 0 is none.")]
-TrailingActivation = Annotated[float, Option(help="Gain at which the trailing stop begins, a fraction of price.")]
-BreakEven = Annotated[float, Option(help="Gain at which a stop is set at the entry, a fraction of price; 0: none.")]
-AtrStop = Annotated[float, Option(help="Stop so many average true ranges of 14 bars from the entry; 0 is none.")]
-TimeLimitBars = Annotated[int, Option(help="Bars after which a position is left; 0 is none.")]
+Fraction = Annotated[float, Option(help="Notional is leverage x equity x this, in (0, 1], so that fees fit.")]
+StopLoss = Annotated[float, Option(help="Fraction of price, in [0, 1): 0.02 is 2 %; 0: none.")]
+TakeProfit = Annotated[float, Option(help="Fraction of price, in [0, 1); 0: none.")]
+Trailing = Annotated[float, Option(help="Fraction of price, in [0, 1); 0: none.")]
+TrailingActivation = Annotated[
+    float, Option(help="Gain at which the trailing stop begins, a fraction of price in [0, 1); 0: at once.")
+]
+BreakEven = Annotated[
+    float, Option(help="Gain at which a stop is set at the entry, a fraction of price in [0, 1); 0: none.")
+]
+AtrStop = Annotated[
+    float, Option(help="Stop so many average true ranges of 14 bars from the entry, 0 or more; 0: none.")
+]
+TimeLimitBars = Annotated[int, Option(help="Bars after which a position is left, 0 or more; 0: no limit.")]
 BeforeFunding = Annotated[
     bool, Option("--before-funding", help="Leave a bar before a stamp at which the position would pay.")
 ]
 LeaveOn = Annotated[str, Option(help="What of the signal ends a position: flat, flip, or never.")]
+Reenter = Annotated[
+    bool, Option("--reenter", help="Enter again after an exit while the signal stays; else it has to change first.")
+]
 LongOnly = Annotated[bool, Option("--long-only", help="Take no shorts.")]
 ShortOnly = Annotated[bool, Option("--short-only", help="Take no longs.")]
-CooldownBars = Annotated[int, Option(help="Bars from an exit to the next entry, at least.")]
-CostMultiple = Annotated[
-    float, Option(help="Enter only if the expected return is so many times its costs; 0: any.")
+CooldownBars = Annotated[int, Option(help="Bars from an exit to the next entry, at least, 0 or more.")]
+Hours = Annotated[
+    str, Option(help="Hours of the day to enter at, UTC, 0 to 23: 8-19, 22-4, or 8,9,14; default all.")
 ]
-MinProbability = Annotated[float, Option(help="Enter only if the model gives the side so much; 0.55 is 55 %.")]
-FeeBps = Annotated[float | None, Option(help="Fee a side in 0.01 %; default 2 for makers, 5 for takers.")]
-Threshold = Annotated[float | None, Option(help="|forecast| to act on; default the model's own.")]
+Weekdays = Annotated[
+    str, Option(help="Days to enter at, UTC, 0 to 6, where 0 is Monday: 0-4, or 5,6; default all.")
+]
+MaxFundingRate = Annotated[
+    float | None,
+    Option(help="Rate that a new position may pay at a stamp, in (-1, 1): 0.0001 is 1 bp; default any."),
+]
+CostMultiple = Annotated[
+    float, Option(help="Enter only if the expected return is so many times its costs, 0 or more; 0: any.")
+]
+MinProbability = Annotated[
+    float, Option(help="Enter only if the model gives the side so much, in [0, 1): 0.55 is 55 %; 0: any.")
+]
+SizingName = Annotated[
+    str,
+    Option(
+        help="Size of a position: fraction, as --fraction says; notional:5000, settlement coin; risk:0.01, of "
+        "equity lost at the stop, in (0, 1]; volatility:0.3, of equity a year, in (0, 10]; kelly:0.25, of Kelly's "
+        "stake, in (0, 1]."
+    ),
+]
+DailyLoss = Annotated[
+    float, Option(help="Loss that ends trading for the UTC day, a fraction of equity in [0, 1); 0: off.")
+]
+MaxDrawdown = Annotated[
+    float, Option(help="Drawdown that ends trading for good, a fraction of equity in [0, 1); 0: off.")
+]
+ConsecutiveLosses = Annotated[
+    int, Option(help="Trades lost in a row, after which trading pauses, 0 or more; 0: off.")
+]
+PauseBars = Annotated[int, Option(help="Bars of that pause, 1 or more.")]
+FeeBps = Annotated[
+    float | None, Option(help="Fee a side in 0.01 %, 0 to below 1000; default 2 for makers, 5 for takers.")
+]
+Threshold = Annotated[float | None, Option(help="|forecast| to act on, 0 or more; default the model's own.")]

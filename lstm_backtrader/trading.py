@@ -16,6 +16,8 @@ from lstm_backtrader.futures.bar import Intrabar
 from lstm_backtrader.reporting.recorder import RunRecorder
 from lstm_backtrader.session import run
 from lstm_backtrader.strategies.lstm_futures import LSTMFutures
+from lstm_backtrader.strategies.sizing import RiskPerTrade
+from lstm_backtrader.written_rules import read_numbers, read_sizing
 
 if TYPE_CHECKING:
     from lstm_backtrader.backtesting import BacktestConfig
@@ -30,18 +32,24 @@ PRICE_RULES = {
     "trailing_activation": "trailing_activation_price_pct",
     "break_even": "break_even_price_pct",
 }
+_EQUITY_RULES = {"daily_loss": "daily_loss_equity_pct", "max_drawdown": "max_drawdown_equity_pct"}
 _SAME_NAMES = (
     "atr_stop",
     "time_limit_bars",
     "before_funding",
     "leave_on",
+    "reenter",
     "long_only",
     "short_only",
     "cooldown_bars",
+    "max_funding_rate",
     "cost_multiple",
     "min_probability",
+    "consecutive_losses",
+    "pause_bars",
 )
-RULES = PRICE_RULES | {name: name for name in _SAME_NAMES}  # of a config -> the strategy's parameter
+# of a config -> the strategy's parameter
+RULES = PRICE_RULES | _EQUITY_RULES | {name: name for name in _SAME_NAMES}
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,16 @@ class Trading:
 def following(config: BacktestConfig, forecaster: Forecaster) -> dict[str, Any]:
     """Parameters of the strategy that trades a forecaster's signal by the config."""
     signal = {"model": forecaster, "threshold": config.threshold, "allow_insample": config.allow_insample}
-    return signal | {parameter: getattr(config, name) for name, parameter in RULES.items()}
+    return signal | {parameter: getattr(config, name) for name, parameter in RULES.items()} | _written(config)
+
+
+def _written(config: BacktestConfig) -> dict[str, Any]:
+    """The rules of the config that are text, by the strategy's parameter."""
+    return {
+        "hours": read_numbers("hours", config.hours, 23),
+        "weekdays": read_numbers("weekdays", config.weekdays, 6),
+        "sizing": read_sizing(config.sizing),
+    }
 
 
 def check_rules(config: BacktestConfig) -> None:
@@ -94,6 +111,14 @@ def check_rules(config: BacktestConfig) -> None:
         raise ConfigError("long-only and short-only together leave nothing to trade. Give one of them.")
     if config.trailing_activation and not config.trailing:
         raise ConfigError("trailing-activation is of a trailing stop. Give trailing, too.")
+    if config.pause_bars != known["pause_bars"].default and not config.consecutive_losses:
+        raise ConfigError("pause-bars is of a pause after losses. Give consecutive-losses, too.")
+    has_stop = config.stop_loss or config.atr_stop or (config.trailing and not config.trailing_activation)
+    if isinstance(_written(config)["sizing"], RiskPerTrade) and not has_stop:
+        raise ConfigError(
+            f"sizing {config.sizing} goes by the distance of a stop that is there from the entry on. Give "
+            "stop-loss, atr-stop, or trailing without an activation, too."
+        )
 
 
 class _Ticker(bt.Analyzer):

@@ -11,8 +11,9 @@ from lstm_backtrader.datafeeds.grouping import resample_candles
 from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.forecast.trials import chosen
 from lstm_backtrader.futures.contract import Contract
+from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.strategies import LSTMFutures
-from lstm_backtrader.trading import RULES
+from lstm_backtrader.trading import RULES, Trading
 
 
 def test_without_history_before_it_every_run_begins_after_the_warm_up(
@@ -73,6 +74,20 @@ def test_columns_that_nobody_reads_do_not_stand_in_the_way(candles_of, fixed_for
         ({"leave_on": "turn"}, "leave-on='turn' must be 'flat', 'flip' or 'never'"),
         ({"min_probability": 55.0}, r"min-probability=55.0 must be in \[0, 1\). It is a probability: 0.55 is 55 %"),
         ({"cost_multiple": math.nan}, "cost-multiple=nan must be 0 or more"),
+        ({"hours": "8-24"}, "hours '8-24' must be whole numbers from 0 to 23"),
+        ({"weekdays": "mon-fri"}, "weekdays 'mon-fri' must be whole numbers from 0 to 6"),
+        ({"max_funding_rate": 5.0}, r"max-funding-rate=5.0 must be in \(-1, 1\). It is a fraction of the notional"),
+        ({"sizing": "risk:2", "stop_loss": 0.02}, r"sizing 'risk:2': equity_pct=2.0 must be in \(0, 1\]"),
+        (
+            {"sizing": "risk:0.01"},
+            "sizing risk:0.01 goes by the distance of a stop that is there from the entry on",
+        ),
+        ({"sizing": "risk", "trailing": 0.1, "trailing_activation": 0.1}, "trailing without an activation"),
+        ({"daily_loss": 3.0}, r"daily-loss=3.0 must be in \[0, 1\). It is a fraction of equity: 0.02 is 2 %"),
+        ({"max_drawdown": -0.2}, r"max-drawdown=-0.2 must be in \[0, 1\)"),
+        ({"consecutive_losses": 1.5}, "consecutive-losses=1.5 must be a whole number, 0 or more"),
+        ({"consecutive_losses": 3, "pause_bars": 0}, "pause-bars=0 must be a whole number, 1 or more"),
+        ({"pause_bars": 48}, "pause-bars is of a pause after losses. Give consecutive-losses, too"),
         ({"long_only": True, "short_only": True}, "long-only and short-only together leave nothing to trade"),
         ({"fee_bps": -1.0}, "fee-bps -1 is outside 0 to 1000"),
         ({"margin_mode": "portfolio"}, "margin-mode 'portfolio' is unknown. Use isolated or cross"),
@@ -114,6 +129,81 @@ def test_a_rule_of_the_config_keeps_a_position_out(options, trades, candles_of, 
     written = backtest(candles_of(300), model, tmp_path, BacktestConfig(**options))
 
     assert len(written.trades) == trades
+
+
+def traded(candles, **options):
+    """The trades by a config, from the bar on that knows its volatility."""
+    trading = Trading(candles, candles.index[200], BacktestConfig(**options))
+    return run_record(trading.follow(Swinging(9))).trades
+
+
+@pytest.mark.parametrize(
+    ("before", "added"),
+    [
+        ({"time_limit_bars": 5}, {"reenter": True}),
+        ({}, {"hours": "8-19"}),
+        ({}, {"weekdays": "5,6"}),
+        ({}, {"max_funding_rate": 0.0005}),
+        ({}, {"sizing": "notional:2000"}),
+        ({"stop_loss": 0.01}, {"sizing": "risk:0.005"}),
+        ({}, {"sizing": "volatility:0.1"}),
+        ({}, {"sizing": "kelly:0.1"}),
+        ({}, {"daily_loss": 0.002}),
+        ({}, {"max_drawdown": 0.01}),
+        ({}, {"consecutive_losses": 1}),
+        ({"consecutive_losses": 1}, {"pause_bars": 48}),
+    ],
+    ids=str,
+)
+def test_each_rule_of_a_config_makes_another_run(before, added, candles_of):
+    candles = candles_of(500)
+    candles = candles.assign(funding_rate=np.where(candles.index.hour % 8, np.nan, 0.001))
+
+    before_it, with_it = (
+        traded(candles, **options)[["entry_time", "exit_time", "size", "exit_reason"]]
+        for options in (before, before | added)
+    )
+
+    assert len(before_it) > 5
+    assert not before_it.equals(with_it)
+
+
+def test_positions_are_entered_in_the_hours_and_on_the_days_of_the_config(candles_of):
+    entries = traded(candles_of(900), hours="20-3", weekdays="5-6")["entry_time"]
+
+    assert set(entries.dt.hour) <= {20, 21, 22, 23, 0, 1, 2, 3}
+    assert set(entries.dt.day_of_week) == {5, 6}
+
+
+def test_a_guard_of_the_config_is_in_the_report(candles_of, tmp_path):
+    config = BacktestConfig(leverage=3, max_drawdown=0.02)
+
+    written = backtest(candles_of(500), Swinging(9), tmp_path, config)
+
+    (halt,) = written.metrics["halts"]
+    assert halt["guard"] == "max_drawdown"
+    assert "max_drawdown" in set(written.trades["exit_reason"])
+
+
+@pytest.mark.parametrize(
+    ("options", "label", "sides"),
+    [
+        ({}, "SMA cross 1x", {-1, 1}),
+        ({"long_only": True}, "SMA cross 1x, long only", {1}),
+        ({"short_only": True}, "SMA cross 1x, short only", {-1}),
+    ],
+)
+def test_a_baseline_takes_the_sides_that_the_strategy_may(options, label, sides, candles_of, tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        "lstm_backtrader.backtesting.report", lambda results, out, baselines, **rest: seen.update(baselines)
+    )
+
+    candles = candles_of(900)
+    backtest(candles, Swinging(9), tmp_path, BacktestConfig(**options), begin=candles.index[168])
+
+    assert list(seen) == ["buy and hold 1x, after costs", label]
+    assert set(run_record(seen[label]).trades["side"]) == sides
 
 
 def test_the_rules_of_a_config_are_the_strategys_with_its_defaults():

@@ -285,6 +285,9 @@ def test_report_draws_any_equity_file(lbt, tmp_path):
         (("--leverage", "10", "--stop-loss", "0.2"), "liquidation"),
         (("--atr-stop", "-1"), "atr-stop=-1.0 must be 0 or more"),
         (("--leave-on", "turn"), "leave-on='turn' must be 'flat', 'flip' or 'never'"),
+        (("--hours", "25"), "hours '25' must be whole numbers from 0 to 23"),
+        (("--sizing", "risk:0.01"), "Give stop-loss"),
+        (("--daily-loss", "3"), r"daily-loss=3.0 must be in \[0, 1\)"),
         (("--long-only", "--short-only"), "leave nothing to trade"),
         (("--cash", "0"), "cash"),
         (("--fee-bps", "5000"), "fee"),
@@ -507,6 +510,14 @@ from = 2020-03-01
 [backtest]
 leverage = 3
 allow-insample = true
+reenter = true
+hours = "6-21"
+max-funding-rate = 0.01
+stop-loss = 0.1
+sizing = "risk:0.05"
+daily-loss = 0.2
+consecutive-losses = 5
+pause-bars = 12
 """
 
 
@@ -534,6 +545,10 @@ def test_options_come_from_a_file_and_typed_ones_win(lbt, config, tmp_path):
     assert manifest["training"]["events"] == ["news"]
     metrics = json.loads((tmp_path / "r" / "metrics.json").read_text())
     assert metrics["inputs"]["parameters"]["leverage"] == 2.0
+    assert metrics["inputs"]["parameters"]["sizing"] == "risk:0.05"
+    assert metrics["inputs"]["parameters"]["pause_bars"] == 12
+    entries = pd.read_parquet(tmp_path / "r" / "trades.parquet")["entry_time"]
+    assert set(entries.dt.hour) <= set(range(6, 22))
     assert metrics["forecast"]["in_sample"] > 0
     schedule = json.loads((tmp_path / "w" / "model" / "manifest.json").read_text())
     assert [model["begins"][:10] for model in schedule["models"]] == ["2020-03-01", "2020-03-26"]

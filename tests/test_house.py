@@ -62,9 +62,9 @@ FLOORS = {
         datafeeds.resample datafeeds.ccxt_live""",
     4: """strategies.situation strategies.rules strategies.reading strategies.desk strategies.sizing
         strategies.parameters strategies.entries strategies.confluence strategies.line_exits strategies.timed_exits
-        strategies.exits strategies.signal_futures strategies.lstm_futures strategies.baselines
-        strategies.elliott_futures strategies.together strategies.signal_basket strategies.lstm_basket
-        strategies.blackout strategies.event_futures strategies.limits
+        strategies.exits strategies.signal_parameters strategies.signal_futures strategies.lstm_futures
+        strategies.baselines strategies.elliott_futures strategies.together strategies.signal_basket
+        strategies.lstm_basket strategies.blackout strategies.event_futures strategies.limits
         strategies.guards
         reporting.chart reporting.linked reporting.page reporting.learning reporting.luck reporting.tearsheet
         reporting.run_panels reporting.account_sections reporting.trade_sections reporting.forecast_sections
@@ -73,8 +73,8 @@ FLOORS = {
     5: """paper_account paper_trading
         download_command btrun data_command store_table report_tables train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
-        options option_blocks config_file terminal mistakes cli __main__ testing auditing.watching auditing.witness
-        auditing.timing auditing.runs auditing.keeping
+        written_rules options option_blocks config_file terminal mistakes cli __main__ testing
+        auditing.watching auditing.witness auditing.timing auditing.runs auditing.keeping
         auditing.subjects auditing.command tuning.config tuning.space tuning.space_file tuning.spans tuning.recorded
         tuning.stage tuning.score tuning.workers tuning.study tuning.search tuning.section tuning.tables
         tuning.tune""",

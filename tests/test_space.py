@@ -65,6 +65,13 @@ def test_the_default_space_leaves_the_account_alone_where_it_does_not_count_and_
     assert "threshold_multiple" not in default_space(TRAIN, BacktestConfig(threshold=0.1), ()).backtest
 
 
+def test_the_default_space_leaves_a_size_by_risk_its_stop():
+    account = BacktestConfig(sizing="risk:0.01", stop_loss=0.03)
+    space = default_space(TRAIN, account, ())
+    space.check(TRAIN, account)
+    assert space.backtest["stop_loss"] == Choice((0.03, 0.06))
+
+
 def test_what_the_base_has_and_the_space_has_not_is_not_its_beginning():
     assert Space(train={"hidden": Choice((8, 32))}).values_of(TRAIN, ACCOUNT) is None
     assert Space(backtest={"threshold": Range(0.0, 1.0)}).values_of(TRAIN, ACCOUNT) is None
@@ -100,3 +107,8 @@ def test_values_that_need_each_other_are_left_to_the_trial():
     space.check(TRAIN, ACCOUNT)
     with pytest.raises(ConfigError, match="stride 64 is outside 1 to context 32"):
         space.candidate({"context": 32, "stride": 64}, TRAIN, ACCOUNT)
+
+    space = Space(backtest={"sizing": Choice(("fraction", "risk:0.01")), "stop_loss": Choice((0.0, 0.02))})
+    space.check(TRAIN, ACCOUNT)
+    with pytest.raises(ConfigError, match="goes by the distance of a stop"):
+        space.candidate({"sizing": "risk:0.01", "stop_loss": 0.0}, TRAIN, ACCOUNT)

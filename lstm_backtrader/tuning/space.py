@@ -14,7 +14,14 @@ from lstm_backtrader.forecast.train_config import TrainConfig
 Value = int | float | str | bool
 
 MULTIPLE = "threshold_multiple"  # of the model's own threshold, which differs from model to model
-_COUPLED = ({"context", "stride"}, {"label", "horizon"})  # of which not every pair has to be possible
+_COUPLED = (  # of which not every pair has to be possible
+    {"context", "stride"},
+    {"label", "horizon"},
+    {"trailing", "trailing_activation"},
+    {"long_only", "short_only"},
+    {"consecutive_losses", "pause_bars"},
+    *({"sizing", stop} for stop in ("stop_loss", "atr_stop", "trailing")),
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ class Space:
             for value in () if name in apart else dimension.extremes():
                 _with(train, name, (value,) if name == "features" else value)
         for name, dimension in self.backtest.items():
-            for value in dimension.extremes():
+            for value in () if name in apart else dimension.extremes():
                 if name != MULTIPLE:
                     _with(account, name, value)
                 elif not (isinstance(value, int | float) and value >= 0):
@@ -192,7 +199,7 @@ def default_space(
     if train.stride is None:
         sizes["context"] = Choice((max(2, train.context // 2), train.context))
     exits: dict[str, Dimension] = {
-        "stop_loss": Choice((0.0, 0.03, 0.06)),
+        "stop_loss": Choice((0.03, 0.06) if account.sizing.startswith("risk") else (0.0, 0.03, 0.06)),
         "take_profit": Choice((0.0, 0.05, 0.1)),
     }
     if account.threshold is None:
