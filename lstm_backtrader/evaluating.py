@@ -15,6 +15,7 @@ from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.rivals import Tick
 from lstm_backtrader.forecast.scheduled import ScheduledForecaster
 from lstm_backtrader.reporting.evaluation_page import render_evaluation
+from lstm_backtrader.reporting.provenance import provenance
 from lstm_backtrader.reporting.writing import plain, write_text, write_together
 
 DISCLAIMER = "A forecast's past quality: it promises nothing about the future, and costs are not in it."
@@ -45,7 +46,7 @@ def evaluate(
         raise ReportError(f"{folder} is a file. Name a directory for the evaluation.")
     found = evaluate_forecast(candles, model, config, begin=begin, end=end, tick=tick)
     versions = {name: version(name) for name in PACKAGES}
-    document = plain({**found.document, "inputs": {**(inputs or {}), "versions": versions}})
+    document = plain({**found.document, "inputs": {**(inputs or {}), **provenance(), "versions": versions}})
     found = Evaluation(document, found.table)
     if folder is not None:
         heading = title or f"{document['model']['name']}: is the forecast any good?"

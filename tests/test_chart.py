@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 from lstm_backtrader.reporting.chart import MAX_MARKED, STRIP, equity_chart, keep_extremes, trade_chart
 from lstm_backtrader.reporting.recorder import Halted
-from lstm_backtrader.reporting.run_panels import halt_marks, run_panels
+from lstm_backtrader.reporting.run_panels import chart_of, halt_marks, run_panels
+from lstm_backtrader.reporting.segments import Segment
 
 
 def bars_of(n=101, forecast=np.nan, position=0.0):
@@ -222,6 +223,18 @@ def test_a_panel_without_numbers_is_left_out():
     more = bars.assign(forecast=0.5, liquidation_distance=0.3, margin_ratio=0.1, fees=1.0)
     keys = [panel.key for panel in run_panels(more, empty, "BTC", 0.4, 1000.0, ())]
     assert keys == ["price", "forecast", "equity", "drawdown", "leverage", "liquidation", "costs"]
+
+
+def test_only_bars_the_model_has_seen_are_shaded():
+    bars = recorded(bars_of())
+    names = ("train", "validation", "out of sample", "fold 2, out of sample")
+    parts = [Segment(name, bars.index[row], bars.index[row + 9], 10, {}) for row, name in enumerate(names)]
+    panels = run_panels(bars, whole(trades_of(bars)), "BTC", None, 1000.0, ())
+    shades = chart_of(bars.index, panels, "A run", parts).shades
+    assert shades == {
+        "train": (bars.index[0], bars.index[9]),
+        "validation": (bars.index[1], bars.index[10]),
+    }
 
 
 def test_leverage_of_a_short_is_drawn_below_zero_and_one_beyond_all_bounds_is_not_drawn():

@@ -89,6 +89,7 @@ def test_the_account(told, bars, trades):
     closed = trades[~trades["is_open"]]
     net = closed["net_profit"].to_numpy()
     held = bars["notional"] > 0
+    carried = bars["notional"] / bars["equity"]
     expected = of_returns(bars["equity"], 10_000.0) | {
         "gross_profit_closed": trades["gross_profit_closed"].sum(),
         "profit_open": trades["profit_open"].sum(),
@@ -102,8 +103,9 @@ def test_the_account(told, bars, trades):
         "win_rate": sum(value > 0 for value in net) / len(net),
         "profit_factor": sum(v for v in net if v > 0) / -sum(v for v in net if v < 0),
         "liquidations": trades["is_liquidation"].sum(),
-        "mean_leverage": (bars["notional"] / bars["equity"])[held].mean(),
-        "max_leverage": (bars["notional"] / bars["equity"]).max(),
+        "mean_leverage": carried[held].mean(),
+        "max_leverage": carried.max(),
+        "time_near_max_leverage": np.mean(carried[held] >= 0.9 * carried.max()),
         "min_liquidation_distance": bars["liquidation_distance"].min(),
         "max_margin_ratio": bars["margin_ratio"].max(),
         # all fills are whole positions, so their worth follows from the table of trades
@@ -414,6 +416,14 @@ def test_what_the_forecasts_were_worth(told, bars):
         "auc": stats.mannwhitneyu(said[ups], said[~ups]).statistic / (ups.sum() * (~ups).sum()),
     }
     same({key: found[key] for key in expected}, expected)
+    shifted = [stats.spearmanr(np.roll(said, by), came).statistic for by in range(HORIZON, n - HORIZON + 1, 7)]
+    assert found["shuffled_p"] == pytest.approx(np.mean(np.array(shifted) >= found["rank_ic"]), abs=0.02)
+    for each, length in zip(found["beside"], (None, 1, HORIZON), strict=True):
+        rows = [row for row in range(length or 0, len(close) - HORIZON) if not math.isnan(forecast[row])]
+        been = np.array([1.0 if length is None else close[row] / close[row - length] - 1 for row in rows])
+        later = np.array([close[row + HORIZON] / close[row] - 1 for row in rows])
+        assert each["hit_rate"] == pytest.approx(np.mean((been > 0) == (later > 0)), abs=1e-3)  # no return is 0
+        assert each["rank_ic"] == (length and pytest.approx(stats.spearmanr(been, later).statistic))
     signal = np.where(said >= 0.8, "long", np.where(said <= -0.8, "short", "none"))
     for name, counts in found["confusion"].items():
         assert counts == {"rise": sum(ups[signal == name]), "fall": sum(~ups[signal == name])}

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from lstm_backtrader import session
+from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import DataError, ReportError
 from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.reporting import report as report_module
@@ -271,3 +272,44 @@ def test_a_file_is_read_like_its_table(tmp_path, no_tearsheet):
     EQUITY.to_csv(tmp_path / "equity.csv")
     done = report_from_equity(tmp_path / "equity.csv", tmp_path / "page.html")
     assert done.metrics["account"]["total_return"] == pytest.approx(EQUITY.iloc[-1] / EQUITY.iloc[0] - 1)
+
+
+class TradesOnce(bt.Strategy):
+    """Holds from one bar to another, and nothing after it."""
+
+    params = (("leaves", 10),)
+
+    def next(self) -> None:
+        if len(self) == 2:
+            self.buy(size=1.0)
+        elif len(self) == self.p.leaves:
+            self.close()
+
+
+@pytest.mark.parametrize(("leaves", "is_idle"), [(10, True), (40, False), (999, False)])
+def test_a_run_that_held_nothing_for_its_greater_part_is_flagged(tmp_path, candles, leaves, is_idle):
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(candles.iloc[:60]))
+    cerebro.setbroker(FuturesBroker(cash=10_000.0))
+    cerebro.addstrategy(TradesOnce, leaves=leaves)
+    told = report(session.run(cerebro), tmp_path / "page.html").metrics
+    assert ("idle" in told["flags"]) is is_idle
+    assert any("Idle from 2024-01-01 10:00 UTC to the end, 83% of the time" in n for n in told["notes"]) is is_idle
+
+
+def test_the_page_tells_fees_and_tiers_of_the_contract(tmp_path, candles):
+    # given
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(candles.iloc[:60]))
+    cerebro.setbroker(FuturesBroker("binanceusdm:BTC/USDT:USDT", cash=10_000.0, maker_fee=0.00018))
+    cerebro.addstrategy(TradesOnce)
+
+    # when
+    done = report(session.run(cerebro), tmp_path / "page.html")
+
+    # then
+    told, page = done.metrics["simulation"], done.html.read_text(encoding="utf-8")
+    assert (told["maker_fee"], told["taker_fee"], told["maintenance"]) == (0.00018, 0.0005, 0.004)
+    assert told["tiers"][0] == {"floor": 0.0, "maintenance": 0.004, "max_leverage": 125.0}
+    assert "<td>0.0180 %</td>" in page
+    assert "Maintenance by size of the position" in page

@@ -61,6 +61,7 @@ def test_every_documented_key_is_there(paths):
     of_accounts = {path.removeprefix("account.") for path in paths if path.startswith("account.")} - returns_alone
     absent = {f"{held}.{key}" for held in ("benchmark", "leveraged_benchmark") for key in of_accounts}
     absent |= {f"halts[].{key}" for key in ("time", "guard", "reason")}  # this run has no guards
+    absent |= {f"simulation.tiers[].{key}" for key in ("floor", "maintenance", "max_leverage")}  # nor tiers
     assert sorted(documented() - paths - absent) == []
 
 

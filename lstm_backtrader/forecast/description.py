@@ -104,7 +104,8 @@ class DescribedModel:
             "context": manifest.context,
             "stride": manifest.stride,
             "seeds": list(manifest.seeds),
-            "train": [_day(manifest.train_from), _day(manifest.train_until)],  # the scaler is fitted on it too
+            "train": [_day(manifest.train_from), _day(manifest.train_until)],
+            "scaler_fitted_on": [_day(manifest.train_from), _day(manifest.train_until)],
             "validation": [_day(manifest.validation_from), _day(manifest.trained_until)],
             "validation_ic": manifest.validation.ic,
             "data_sha256": manifest.data_sha256,

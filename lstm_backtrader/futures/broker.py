@@ -117,6 +117,13 @@ class FuturesBroker(BarPlayer):
             "money_digits": contract.money_digits,
             "leverage": self.leverage(data),
             "margin_mode": self.margin_mode,
+            "maker_fee": contract.maker_fee,
+            "taker_fee": contract.taker_fee,
+            "maintenance": contract.maintenance,
+            "tiers": [
+                {"floor": tier.floor, "maintenance": tier.maintenance, "max_leverage": tier.max_leverage}
+                for tier in contract.tiers
+            ],
             "intrabar": "intrabar_candles" if self._finer else self.intrabar,
             "ambiguous_bars": len(self.ledger.ambiguous_bars),
             **dataclasses.asdict(self.ledger.coverage),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lstm_backtrader.reporting.drawings import waterfall
 from lstm_backtrader.reporting.metrics import Figures
@@ -38,6 +39,7 @@ ACCOUNT: tuple[Fact, ...] = (
     ("exposure", "Time with a position", "share"),
     ("mean_leverage", "Leverage while holding, mean", "ratio"),
     ("max_leverage", "Leverage, highest at a close", "ratio"),
+    ("time_near_max_leverage", "Time at nine tenths of it or more, while holding", "share"),
     ("min_liquidation_distance", "Nearest a close came to liquidation", "share"),
     ("max_margin_ratio", "Highest margin ratio at a close", "share"),
     ("turnover", "Turnover, times the mean equity", "ratio"),
@@ -60,6 +62,9 @@ SIMULATION: tuple[Fact, ...] = (
     ("settlement", "Settlement coin", "text"),
     ("leverage", "Leverage", "price"),
     ("margin_mode", "Margin", "text"),
+    ("maker_fee", "Fee of a maker, of the notional", "rate"),
+    ("taker_fee", "Fee of a taker, of the notional", "rate"),
+    ("maintenance", "Maintenance margin, of the notional, in the first tier", "rate"),
     ("intrabar", "Order of prices inside a bar", "text"),
     ("ambiguous_bars", "Bars in which that order decides how a position ends", "count"),
     ("funding_real", "Funding stamps while holding: rate known, settled", "count"),
@@ -103,10 +108,26 @@ def money_section(account: Figures, money_digits: int) -> str:
     return "<h2>From gross to net</h2>\n" + waterfall("Where the money went", steps, ends, f",.{money_digits}f")
 
 
-def simulation_section(simulation: Mapping[str, object]) -> str:
+def simulation_section(simulation: Mapping[str, Any]) -> str:
     """What a futures account rests on, and how well the data covered it."""
     found = facts("simulation", simulation, SIMULATION)
-    return f"<h2>What the simulation rests on</h2>\n{found}" if found else ""
+    return f"<h2>What the simulation rests on</h2>\n{found}{_tiers(simulation)}" if found else ""
+
+
+def _tiers(simulation: Mapping[str, Any]) -> str:
+    """The contract's tiers, folded away; empty where there is one."""
+    tiers = simulation.get("tiers") or ()
+    if len(tiers) < 2:
+        return ""
+    rows = [
+        row(
+            format_figure(tier["floor"], "price"),
+            [cell(tier["maintenance"], "rate"), cell(tier["max_leverage"], "price")],
+        )
+        for tier in tiers
+    ]
+    held = table("folds", rows, ["Maintenance margin", "Highest leverage"], caption="From a notional of")
+    return f"<details><summary>Maintenance by size of the position</summary>{held}</details>"
 
 
 def segments_section(found: Sequence[Segment]) -> str:

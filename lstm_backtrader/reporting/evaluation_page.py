@@ -9,6 +9,7 @@ from typing import Any
 from lstm_backtrader.reporting.drawings import bars as drawn_bars
 from lstm_backtrader.reporting.drawings import curve
 from lstm_backtrader.reporting.page import document_head
+from lstm_backtrader.reporting.provenance import provenance_section
 from lstm_backtrader.reporting.tables import format_figure
 
 Row = tuple[str, Sequence[str]]  # its name, and its cells
@@ -51,6 +52,7 @@ def render_evaluation(document: Mapping[str, Any], title: str, disclaimer: str) 
             _importance(document["importance"]),
             _drift(document["drift"]),
             _months(document["months"]),
+            provenance_section({"The model": document["model"]}, document["inputs"]),
             "</main>\n</body>\n</html>\n",
         ]
     )
@@ -116,7 +118,7 @@ def _horizons(horizons: Sequence[Mapping[str, Any]]) -> str:
     names = list(horizons[0]["ic"])
     rows = [
         (
-            f"{each['horizon']} bars",
+            f"{each['horizon']} bar{'s' * (each['horizon'] != 1)}",
             [
                 _text(each["ic"][names[0]], "signed"),
                 _text(each["ic_se"], "error"),

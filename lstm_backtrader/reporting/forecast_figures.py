@@ -48,6 +48,8 @@ def forecast_figures(bars: pd.DataFrame, horizon: int, threshold: float | None =
         "hit_rate_se": 0.5 / math.sqrt(independent),
         "base_rate": max(float(is_up.mean()), 1 - float(is_up.mean())),
         "auc": area_under_curve(said, is_up),
+        "shuffled_p": shifted_p(said, moved, horizon),
+        "beside": _beside(bars, horizon, known, moved),
         "probability": _probability(bars["prob_up"].to_numpy(dtype="float64"), came, horizon),
         "confusion": None if threshold is None else _confusion(said, moved, threshold),
         "parts": _parts(said, moved, horizon),
@@ -66,12 +68,51 @@ def return_ahead(bars: pd.DataFrame, horizon: int) -> Floats:
     return out
 
 
+def return_behind(bars: pd.DataFrame, length: int) -> Floats:
+    """(T,) simple return from the close `length` bars ago to the bar's own; NaN where bars are missing between."""
+    ahead = return_ahead(bars, length)
+    return np.concatenate([np.full(min(length, len(ahead)), np.nan), ahead[: len(ahead) - length]])
+
+
 def area_under_curve(said: Floats, is_up: NDArray[np.bool_]) -> float | None:
     """Chance that a bar before a rise was given a higher forecast than one before a fall; 0.5 is guessing."""
     ups, downs = int(is_up.sum()), int((~is_up).sum())
     if not ups or not downs:
         return None
     return float((ranks(said)[is_up].sum() - ups * (ups - 1) / 2) / (ups * downs))
+
+
+def shifted_p(said: Floats, moved: Floats, horizon: int) -> float | None:
+    """How often the forecasts, moved round in time, rank what followed as well as they did: a one-sided p-value.
+
+    Every shift of `said` (N,) by `horizon` bars or more either way is one draw. It leaves the forecasts as smooth
+    as they are and takes their timing away. None with fewer than `FEWEST_BARS` draws.
+    """
+    n = len(said)
+    if n - 2 * horizon + 1 < FEWEST_BARS or not np.ptp(said) or not np.ptp(moved):
+        return None
+    x, y = (ranks(values) - (n - 1) / 2 for values in (said, moved))
+    products = np.fft.irfft(np.conj(np.fft.rfft(x)) * np.fft.rfft(y), n)  # (N,) sum of x[t - shift] * y[t]
+    drawn = products[horizon : n - horizon + 1]
+    rounding = 1e-9 * float(np.abs(products).max())
+    return float((1 + (drawn >= products[0] - rounding).sum()) / (1 + len(drawn)))
+
+
+def _beside(bars: pd.DataFrame, horizon: int, known: NDArray[np.bool_], moved: Floats) -> list[Row]:
+    """What needs no model, judged on the same bars: always long, and the sign of what has just been."""
+    found: list[Row] = [{"name": "always long", "hit_rate": hit_rate(np.ones(len(moved)), moved), "rank_ic": None}]
+    for length in sorted({1, horizon}):
+        said = return_behind(bars, length)[known]
+        there = np.isfinite(said)
+        name = "the last bar's sign" if length == 1 else f"the sign of the last {length} bars"
+        found.append(
+            {
+                "name": name,
+                "hit_rate": hit_rate(said[there], moved[there]),
+                "rank_ic": correlation(ranks(said[there]), ranks(moved[there])),
+            }
+        )
+    return found
 
 
 def _probability(prob_up: Floats, came: Floats, horizon: int) -> dict[str, Any] | None:

@@ -29,6 +29,11 @@ QUALITY: tuple[Fact, ...] = (
     ("hit_rate_se", "its standard error", "share"),
     ("base_rate", "Whoever always says the commoner direction", "share"),
     ("auc", "Area under the ROC curve, 0.5 is guessing", "error"),
+    ("shuffled_p", "Chance of such a rank IC with the forecasts moved in time (p)", "error"),
+)
+MORE = (
+    "What each feature is worth, whether it has drifted since training, calibrated probabilities, and how ridge "
+    "and nets of shuffled labels do on the same bars: <code>lbt evaluate</code>."
 )
 
 
@@ -43,13 +48,24 @@ def forecast_section(summary: Mapping[str, object], quality: Mapping[str, Any] |
         [
             f"<h2>Forecast</h2>\n{told}",
             "<h3>What the forecasts were worth</h3>\n" + facts("forecast", quality, QUALITY),
+            _beside(quality),
             _confusion(quality["confusion"]),
             _parts(quality),
             _months(quality["months"]),
             _decay(quality["horizons"]),
             _probability(quality["probability"]),
+            f"<p>{MORE}</p>",
         ]
     )
+
+
+def _beside(quality: Mapping[str, Any]) -> str:
+    own = {"name": "the forecast", "hit_rate": quality["hit_rate"], "rank_ic": quality["rank_ic"]}
+    rows = [
+        row(each["name"], [cell(each["hit_rate"], "share"), cell(each["rank_ic"], "signed")])
+        for each in (own, *quality["beside"])
+    ]
+    return table("folds", rows, ["Direction right", "Rank IC"], caption="Beside what needs no model")
 
 
 def _confusion(found: Mapping[str, Mapping[str, int]] | None) -> str:
@@ -99,7 +115,10 @@ def _months(months: list[dict[str, Any]]) -> str:
 
 def _decay(horizons: list[dict[str, Any]]) -> str:
     rows = [
-        row(f"{each['horizon']} bars", [cell(each["rank_ic"], "signed"), cell(each["rank_ic_se"], "error")])
+        row(
+            f"{each['horizon']} bar{'s' * (each['horizon'] != 1)}",
+            [cell(each["rank_ic"], "signed"), cell(each["rank_ic_se"], "error")],
+        )
         for each in horizons
     ]
     return table("folds", rows, ["Rank IC", "its SE"], caption="The same forecast over other horizons")
@@ -120,7 +139,7 @@ def _probability(found: Mapping[str, Any] | None) -> str:
         for each in found["bins"]
     ]
     return (
-        table("folds", rows)
+        table("folds", rows, caption="The probability of a rise")
         + curve("Probability of a rise, said against came true", [("equity", points)], "")
         + table("folds", bins, ["Came true", "Bars"], caption="Probability said")
     )

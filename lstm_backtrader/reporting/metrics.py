@@ -14,6 +14,7 @@ from lstm_backtrader.errors import ReportError
 
 DAYS_PER_YEAR = 365
 FLAT = 1e-12  # a deviation below this is rounding, not risk
+NEAR_MAX = 0.9  # of the highest leverage counts as near it
 TAIL = 0.05  # of the days, whose mean is `cvar`
 
 Figures = dict[str, float | int | None]
@@ -187,6 +188,7 @@ def exposure_figures(bars: pd.DataFrame, totals: AccountTotals) -> Figures:
     return {
         "mean_leverage": float(held.mean()) if len(held) else None,
         "max_leverage": float(held.max()) if len(held) else None,
+        "time_near_max_leverage": float((held >= NEAR_MAX * held.max()).mean()) if len(held) else None,
         "min_liquidation_distance": float(distance.min()) if len(distance) else None,
         "max_margin_ratio": float(ratio.max()) if len(ratio) else None,
         "turnover": totals.turnover / mean_equity if mean_equity > 0 else None,

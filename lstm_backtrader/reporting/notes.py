@@ -90,6 +90,7 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
     if closed < FEW_TRADES:
         text = f"Only {closed} closed trade{'s' * (closed != 1)}: too few to tell skill from luck."
         notes.append(Note("few trades", text))
+    notes.extend(_idle_notes(record))
     if abs(totals.other_cash) > smallest_amount(record.money_digits):
         text = f"Deposits, withdrawals or interest of {totals.other_cash:+{money}} are part of the returns."
         notes.append(Note("deposits", text))
@@ -99,6 +100,22 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
         *simulation_notes(record.simulation),
         *forecast_notes(record.forecast),
     )
+
+
+def _idle_notes(record: RunRecord) -> tuple[Note, ...]:
+    """That nothing was held any more, for the greater part of the run."""
+    trades, times = record.trades, record.equity.index
+    if not len(trades) or trades["is_open"].any():
+        return ()
+    last, whole = trades["exit_time"].max(), times[-1] - times[0]
+    idle = times[-1] - last
+    if 2 * idle <= whole:
+        return ()
+    text = (
+        f"Idle from {last:%Y-%m-%d %H:%M} UTC to the end, {idle / whole:.0%} of the time: no position was held "
+        "after that, and figures a year count those days too."
+    )
+    return (Note("idle", text),)
 
 
 def simulation_notes(simulation: Mapping[str, Any] | None) -> tuple[Note, ...]:

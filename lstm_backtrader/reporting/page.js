@@ -184,14 +184,15 @@ class Chart {
           line: {color: colour(level.colour), width: 1, dash: "dot"},
         })
       }
+      for (const shade of this.shades) {
+        const name = {text: shade.name, textposition: "top left", font: {size: 11, color: colour("quiet")}}
+        layout.shapes.push({
+          type: "rect", layer: "below", xref: "x", x0: shade.from, x1: shade.to, yref: `${y} domain`, y0: 0, y1: 1,
+          fillcolor: rgb(faded("quiet")), opacity: 0.5, line: {width: 0}, ...(number ? {} : {label: name}),
+        })
+      }
       top -= panel.height + gaps[number]
     })
-    for (const shade of this.shades) {
-      layout.shapes.push({
-        type: "rect", layer: "below", xref: "x", x0: shade.from, x1: shade.to, yref: "paper", y0: 0, y1: 1,
-        fillcolor: rgb(faded("two")), line: {width: 0}, label: {text: shade.name, textposition: "top left"},
-      })
-    }
     return layout
   }
 

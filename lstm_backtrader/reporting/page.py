@@ -48,7 +48,7 @@ def render_page(page: Page) -> str:
     body = "\n".join(part for part in (drawn, *page.sections) if part)
     if page.tearsheet is not None:
         body = _tabs(page.first_tab, body, _tearsheet(page.tearsheet))
-    notes = "".join(f"<li>{escape(note.text)}</li>" for note in page.notes)
+    notes = "".join(f"<li>{_with_code(note.text)}</li>" for note in page.notes)
     return "\n".join(
         [
             document_head(page.title),
@@ -74,6 +74,11 @@ def document_head(title: str, style: str = "") -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n<main>"
     )
+
+
+def _with_code(text: str) -> str:
+    """Escaped, what stands between backticks as something to type."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _tiles(tiles: Sequence[Tile]) -> str:

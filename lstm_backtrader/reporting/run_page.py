@@ -103,6 +103,7 @@ def run_page(story: Story, sections: Sequence[str], overlays: Sequence[Overlay],
             {
                 "Parameters": story.parameters,
                 "The model": forecast.get("training") or {},
+                "The data": story.span,
                 "Checked for look-ahead": look_ahead_rows(story.look_ahead),
             },
             story.inputs,
@@ -116,7 +117,9 @@ def run_page(story: Story, sections: Sequence[str], overlays: Sequence[Overlay],
         verdict=f"{said} {story.luck.answer()}".strip(),
         tiles=_tiles(story),
         notes=story.notes,
-        chart=chart_of(pd.DatetimeIndex(story.equity.index), _panels(story), story.title).with_overlays(overlays),
+        chart=chart_of(
+            pd.DatetimeIndex(story.equity.index), _panels(story), story.title, story.segments
+        ).with_overlays(overlays),
         still=_still(story),
         sections=own,
         tearsheet=tearsheet,

@@ -24,6 +24,7 @@ from lstm_backtrader.reporting.panels import (
     wants_log,
 )
 from lstm_backtrader.reporting.recorder import Halted
+from lstm_backtrader.reporting.segments import Segment
 from lstm_backtrader.reporting.tables import format_figure
 
 _CURVE_COLOURS: tuple[Colour, ...] = ("two", "three", "quiet", "text")
@@ -91,10 +92,13 @@ def run_panels(
     return tuple(panels)
 
 
-def chart_of(times: pd.DatetimeIndex, panels: tuple[Panel, ...], title: str) -> LinkedChart:
-    """The panels as one chart that says in words what it shows."""
+def chart_of(
+    times: pd.DatetimeIndex, panels: tuple[Panel, ...], title: str, parts: Sequence[Segment] = ()
+) -> LinkedChart:
+    """The panels as one chart that says in words what it shows; shaded where its model had seen the bars."""
     shown = ", ".join(panel.title.lower() for panel in panels)
-    return LinkedChart(times, panels, f"{title}, interactive chart: {shown}")
+    seen = {part.name: (part.begin, part.last) for part in parts if not part.is_unseen}
+    return LinkedChart(times, panels, f"{title}, interactive chart: {shown}", seen)
 
 
 def _price_panel(bars: pd.DataFrame, trades: pd.DataFrame, symbol: str) -> Panel:

@@ -24,6 +24,11 @@ class Segment:
     bars: int
     figures: Figures  # total_return, sharpe, sortino, max_drawdown, trades, psr
 
+    @property
+    def is_unseen(self) -> bool:
+        """Whether the model had seen none of its bars."""
+        return self.name.endswith(OUT_OF_SAMPLE)
+
     def document(self) -> dict[str, object]:
         """As `metrics.json` holds it."""
         return {

@@ -14,6 +14,7 @@ _FORMATS = {
     "gain": "+,.{digits}f",
     "percent": "+,.2f",
     "share": ",.2f",
+    "rate": ",.4f",
     "ratio": ",.2f",
     "signed": "+.4f",
     "error": ".4f",
@@ -38,7 +39,7 @@ def format_figure(value: object, kind: str, money_digits: int = 2) -> str:
         return str(value)
     if kind == "side":
         return "long" if value > 0 else "short"
-    unit, factor = (" %", 100) if kind in {"percent", "share"} else ("", 1)
+    unit, factor = (" %", 100) if kind in {"percent", "share", "rate"} else ("", 1)
     unit = " h" if kind == "hours" else unit
     text = format(value * factor, _FORMATS[kind].format(digits=money_digits)) + unit
     return text.replace("-", MINUS) if any(digit in text for digit in "123456789") else text.lstrip("+-")
