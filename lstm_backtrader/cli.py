@@ -425,7 +425,7 @@ def _trade(
             ledger=Ledger(),
         )
     if "walk_forward" in report.metrics:
-        show(*folds_table(report.metrics["walk_forward"]))
+        show_all(folds_table(report.metrics["walk_forward"]))
     show_all(
         [
             account_table(report, f"LSTM {config.leverage:g}x"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _table(*headings: str) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number == 0 else "right")
+        table.add_column(heading, justify="left" if number == 0 else "right", vertical="bottom")
     return table
 
 
@@ -180,12 +181,13 @@ def model_table(model: LSTMForecaster) -> Table:
 
 
 def folds_table(figures: dict[str, Any]) -> tuple[Table, str]:
-    """A row a fold, and the mean IC in words."""
+    """A row a fold, within 80 columns, and the mean IC in words."""
     accounts = list(dict.fromkeys(name for fold in figures["folds"] for name in fold["returns"]))
-    table = _table("fold, unseen by its model", "bars", "IC", "its SE", *accounts)
+    headings = ("unseen fold from", "bars", "IC", "its SE", *accounts)
+    table = _table(*(fill(heading, 11) for heading in headings))
     for fold in figures["folds"]:
         table.add_row(
-            f"{fold['begin'][:10]} to {fold['last'][:10]}{'' if fold['counts'] else ' *'}",
+            f"{fold['begin'][:10]}{'' if fold['counts'] else '*'}",
             f"{fold['bars']:,}",
             _number(fold["ic"], "{:+.4f}"),
             _number(fold["ic_se"], "{:.4f}"),
@@ -215,7 +217,7 @@ def account_table(report: RunReport, name: str) -> Table:
     if metrics["benchmark"]:
         columns["price held 1x"] = metrics["benchmark"]
     columns.update(metrics["baselines"])
-    table = _table("account", *columns)
+    table = _table("account", *(fill(column, 15) for column in columns))
     for label, key, form in _ACCOUNT_ROWS:
         if any(key in figures for figures in columns.values()):
             form = form.replace("@", digits)

@@ -448,7 +448,8 @@ def test_a_walk_forward_reports_every_fold_and_writes_one_model(lbt, files, tmp_
     assert made - 1 == pytest.approx(metrics["account"]["total_return"])
     assert metrics["account"]["funding"] != 0
     assert metrics["walk_forward"]["mean"] in outcome.out
-    assert "2020-04-02 to 2020-04-06 *" in outcome.out
+    assert " 2020-04-02*  " in outcome.out
+    assert max(len(line.rstrip()) for line in outcome.out.splitlines() if line.startswith(" 2020-")) <= 80
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Fold by fold, on bars its model had not seen" in page
     assert page.count('<div class="curve">') == 4
