@@ -69,6 +69,7 @@ class BacktestConfig:
     consecutive_losses: int = 0  # after which trading pauses for `pause_bars`; 0: off
     pause_bars: int = 24
     fee_bps: float | None = None  # a side; None: 2 bp for makers, 5 bp for takers
+    slippage_bps: float = 0.0  # that market orders and stops fill worse, within the bar
     threshold: float | None = None  # |forecast| to act on; None: the model's own
     allow_insample: bool = False
 
@@ -98,6 +99,8 @@ class BacktestConfig:
         check_rules(self)
         if self.fee_bps is not None and not 0 <= self.fee_bps < 1000:
             raise ConfigError(f"fee-bps {self.fee_bps:g} is outside 0 to 1000. 5 is 0.05 % a side.")
+        if not 0 <= self.slippage_bps < 1000:
+            raise ConfigError(f"slippage-bps {self.slippage_bps:g} is outside 0 to 1000. 2 is 0.02 % a fill.")
 
     def broker(
         self,
@@ -108,7 +111,7 @@ class BacktestConfig:
         """A fresh account by these rules, or with another leverage or order of prices inside a bar."""
         fee = None if self.fee_bps is None else self.fee_bps / 10_000
         contract = as_contract(self.contract)
-        return FuturesBroker(
+        broker = FuturesBroker(
             contract,
             leverage=self.leverage if leverage is None else leverage,
             cash=self.cash or (10_000.0 if contract.money_digits == 2 else 1.0),
@@ -118,6 +121,8 @@ class BacktestConfig:
             taker_fee=fee,
             maker_fee=fee,
         )
+        broker.set_slippage_perc(self.slippage_bps / 10_000)
+        return broker
 
 
 def backtest(

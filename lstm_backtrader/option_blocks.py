@@ -85,6 +85,7 @@ class Trading:
     consecutive_losses: o.ConsecutiveLosses = 0
     pause_bars: o.PauseBars = 24
     fee_bps: o.FeeBps = None
+    slippage_bps: o.SlippageBps = 0.0
     threshold: o.Threshold = None
 
 

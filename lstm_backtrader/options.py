@@ -175,4 +175,5 @@ PauseBars = Annotated[int, Option(help="Bars of that pause, 1 or more.")]
 FeeBps = Annotated[
     float | None, Option(help="Fee a side in 0.01 %, 0 to below 1000; default 2 for makers, 5 for takers.")
 ]
+SlippageBps = Annotated[float, Option(help="That market orders and stops fill worse, in 0.01 %, 0 to below 1000.")]
 Threshold = Annotated[float | None, Option(help="|forecast| to act on, 0 or more; default the model's own.")]

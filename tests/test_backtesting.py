@@ -90,6 +90,7 @@ def test_columns_that_nobody_reads_do_not_stand_in_the_way(candles_of, fixed_for
         ({"pause_bars": 48}, "pause-bars is of a pause after losses. Give consecutive-losses, too"),
         ({"long_only": True, "short_only": True}, "long-only and short-only together leave nothing to trade"),
         ({"fee_bps": -1.0}, "fee-bps -1 is outside 0 to 1000"),
+        ({"slippage_bps": math.nan}, "slippage-bps nan is outside 0 to 1000. 2 is 0.02 % a fill"),
         ({"margin_mode": "portfolio"}, "margin-mode 'portfolio' is unknown. Use isolated or cross"),
         ({"intrabar": "random"}, "intrabar 'random' is unknown. Use pessimistic or optimistic"),
         ({"contract": "bitmexx:BTC/USD:BTC"}, "bitmex"),

@@ -195,7 +195,8 @@ def recorded(bars):
 
 
 def whole(trades):
-    return trades.assign(size=1.0, net_profit=5.0, exit_reason=["signal", "stop", "liquidation", ""][: len(trades)])
+    reasons = ["signal", "stop", "liquidation", ""][: len(trades)]
+    return trades.assign(size=1.0, net_profit=5.0, initial_stop=np.nan, exit_reason=reasons)
 
 
 def test_entries_exits_stops_and_liquidations_are_marked_apart():
@@ -213,6 +214,16 @@ def test_entries_exits_stops_and_liquidations_are_marked_apart():
     assert found["stop"].times[0] == bars.index[20]
     assert found["stop"].points[0] == bars["close"].iloc[20]
     assert found["stop"].texts == ["short closed at 120 by stop: +5.00"]
+
+
+def test_the_first_stop_of_a_trade_is_drawn_while_it_is_open():
+    bars = recorded(bars_of())
+    rows = [(1, 0, 10, False), (-1, 10, 20, False), (1, 20, 30, True), (1, 40, None, False)]
+    trades = whole(trades_of(bars, *rows)).assign(initial_stop=[95.0, 125.0, np.nan, 130.0])
+    (stops,) = run_panels(bars, trades, "BTC", None, 1000.0, ())[0].stretches
+    assert stops.points.tolist() == [130.0, 95.0, 125.0]  # the open one, then the largest move
+    assert stops.begins.tolist() == [bars.index[40], bars.index[0], bars.index[10]]
+    assert stops.ends.tolist() == [bars.index[-1], bars.index[10], bars.index[20]]
 
 
 def test_a_panel_without_numbers_is_left_out():

@@ -214,7 +214,7 @@ def test_until_is_the_end_of_that_day_and_no_bar_after_it_is_learned(lbt, files,
     assert manifest["purge_bars"] == 4
 
 
-def test_a_fee_is_a_side_and_in_basis_points(lbt, files, tiny_artefact, tmp_path):
+def test_fee_and_slippage_are_a_side_and_in_basis_points(lbt, files, tiny_artefact, tmp_path):
     # when
     for fee in (0, 10):
         lbt(
@@ -225,6 +225,8 @@ def test_a_fee_is_a_side_and_in_basis_points(lbt, files, tiny_artefact, tmp_path
             tiny_artefact,
             "--fee-bps",
             fee,
+            "--slippage-bps",
+            fee / 5,
             "--out",
             tmp_path / str(fee),
         )
@@ -234,7 +236,8 @@ def test_a_fee_is_a_side_and_in_basis_points(lbt, files, tiny_artefact, tmp_path
     trades = pd.read_parquet(tmp_path / "10" / "trades.parquet")
     closed = trades[~trades.is_open]
     turnover = closed["size"] * (closed.entry_price + closed.exit_price)
-    assert free["account"]["fees"] == 0
+    assert free["account"]["fees"] == free["account"]["slippage"] == 0
+    assert 0 < dear["account"]["slippage"] == pytest.approx(trades["slippage"].sum())
     assert closed.fees.to_numpy() == pytest.approx(turnover.to_numpy() * 0.001)
     assert dear["account"]["final_equity"] < free["account"]["final_equity"]
 

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from lstm_backtrader.reporting.linked import MOST_BARS, chart_data, kept_bars, linked_chart
 from lstm_backtrader.reporting.page import Page, render_page
-from lstm_backtrader.reporting.panels import Band, Curve, Level, LinkedChart, Marks, Overlay, Panel
+from lstm_backtrader.reporting.panels import Band, Curve, Level, LinkedChart, Marks, Overlay, Panel, Stretches
 from lstm_backtrader.reporting.tearsheet import tearsheet_html
 
 EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
@@ -30,9 +30,9 @@ def chart_of(n=500, title="Price", **changes):
     price = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, n)))
     times = hours(n)
     marks = Marks("long", times[[n // 2]], price[[n // 2]], "triangle-up", "one", [f"bought {title}"])
-    top = Panel(
-        "price", title, "price", 200, (Curve("close", price),), (Band("bar", price * 0.99, price * 1.01),), (marks,)
-    )
+    stops = Stretches("stop", times[[10, 400]], times[[40, 420]], price[[10, 400]] * 0.95, "loss")
+    band = Band("bar", price * 0.99, price * 1.01)
+    top = Panel("price", title, "price", 200, (Curve("close", price),), (band,), (marks,), (stops,))
     low = Panel("equity", "Equity", "money", 100, (Curve("strategy", price * 10), Curve("held", price * 9, "two")))
     return LinkedChart(times, (top, low), "Price and equity", **changes)
 
@@ -53,6 +53,11 @@ def test_the_data_of_a_chart_come_back_as_they_went():
     assert times.tolist() == chart.times.as_unit("ms").asi8.tolist()
     assert floats(data["panels"][0]["curves"][0]["values"]) == pytest.approx(chart.panels[0].curves[0].points)
     assert data["thinned"] is False
+    (stops,) = data["panels"][0]["stretches"]
+    given = chart.panels[0].stretches[0]
+    assert floats(stops["begins"], "<f8").tolist() == given.begins.as_unit("ms").asi8.tolist()
+    assert floats(stops["ends"], "<f8").tolist() == given.ends.as_unit("ms").asi8.tolist()
+    assert floats(stops["values"]) == pytest.approx(given.points)
     assert [panel["key"] for panel in data["panels"]] == ["price", "equity"]
 
 
@@ -168,6 +173,25 @@ def test_zoom_on_one_panel_moves_the_others_and_a_double_click_shows_all(open_pa
     # then
     page.until("document.querySelector('.live').data[0].x.length >= 500")
     assert lines(page) == before
+    assert page.problems == []
+
+
+@needs_chromium
+def test_stretches_are_drawn_dashed_and_only_where_they_are_seen(open_page):
+    # given
+    page = drawn(open_page())
+    trace = "document.querySelector('.live').data.find(trace => trace.name === 'stop')"
+    begins, ends = (hours(500).as_unit("ms").asi8[rows].tolist() for rows in ([10, 400], [40, 420]))
+    assert page.run(f"{trace}.x") == [begins[0], ends[0], None, begins[1], ends[1], None]
+    assert page.run(f"{trace}.line.dash") == "dot"
+
+    # when
+    span = [begins[1] + 3_600_000, ends[1] + 9 * 3_600_000]
+    page.run(f"void Plotly.relayout(document.querySelector('.live'), {{'xaxis.range': {span}}})")
+
+    # then the one that is partly in view is whole
+    page.until(f"{trace}.x.length === 3")
+    assert page.run(f"{trace}.x") == [begins[1], ends[1], None]
     assert page.problems == []
 
 

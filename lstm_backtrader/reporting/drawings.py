@@ -35,7 +35,9 @@ def histogram(name: str, parts: Sequence[tuple[str, int, str]], labels: Sequence
         for number, (of, count, kind) in enumerate(parts)
         if (height := count / most * SIDE)
     ]
-    return drawing(name, "".join(shapes), f"up to {most:,} in one bar", "low", labels)
+    return drawing(
+        name, "".join(shapes), f"up to {most:,} in one bar, each named by where it begins", "low", labels
+    )
 
 
 def waterfall(

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lstm_backtrader.reporting.panels import Floats, LinkedChart, Marks, Panel
+from lstm_backtrader.reporting.panels import Floats, LinkedChart, Marks, Panel, Stretches
 
 MOST_BARS = 120_000  # drawn one by one; of more the extremes of as many stretches as fit
 MOST_MARKS = 20_000  # of one kind; the first are the most telling
@@ -113,6 +113,7 @@ def _panel(panel: Panel, kept: NDArray[np.int64]) -> dict[str, Any]:
             for band in panel.bands
         ],
         "marks": [_marks(marks) for marks in panel.marks if len(marks.times)],
+        "stretches": [_stretches(stretches) for stretches in panel.stretches if len(stretches.begins)],
         "levels": [{"value": level.value, "colour": level.colour} for level in panel.levels],
     }
 
@@ -125,6 +126,16 @@ def _marks(marks: Marks) -> dict[str, Any]:
         "times": _packed_array(_milliseconds(marks.times)[:MOST_MARKS], "<f8"),
         "values": _packed_array(marks.points[:MOST_MARKS], "<f4"),
         "texts": [escape(text) for text in marks.texts[:MOST_MARKS]],
+    }
+
+
+def _stretches(stretches: Stretches) -> dict[str, Any]:
+    return {
+        "name": escape(stretches.name),
+        "colour": stretches.colour,
+        "begins": _packed_array(_milliseconds(stretches.begins)[:MOST_MARKS], "<f8"),
+        "ends": _packed_array(_milliseconds(stretches.ends)[:MOST_MARKS], "<f8"),
+        "values": _packed_array(stretches.points[:MOST_MARKS], "<f4"),
     }
 
 

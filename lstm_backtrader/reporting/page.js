@@ -78,6 +78,11 @@ class Chart {
         marks.times = array(marks.times, Float64Array)
         marks.values = array(marks.values, Float32Array)
       }
+      for (const stretches of panel.stretches) {
+        stretches.begins = array(stretches.begins, Float64Array)
+        stretches.ends = array(stretches.ends, Float64Array)
+        stretches.values = array(stretches.values, Float32Array)
+      }
     }
   }
 
@@ -94,6 +99,15 @@ class Chart {
     for (const panel of this.panels) {
       for (const band of panel.bands) parts.push(this.line(band.low, from, to), this.line(band.high, from, to))
       for (const curve of panel.curves) parts.push(this.line(curve.values, from, to))
+      for (const stretches of panel.stretches) {
+        const x = [], y = []
+        for (let row = 0; row < stretches.begins.length && x.length < 3 * MOST_MARKS; row++) {
+          if (stretches.ends[row] < begin || stretches.begins[row] > end) continue
+          x.push(stretches.begins[row], stretches.ends[row], null)
+          y.push(stretches.values[row], stretches.values[row], null)
+        }
+        parts.push({x, y})
+      }
       for (const marks of panel.marks) {
         const rows = []
         for (let row = 0; row < marks.times.length && rows.length < MOST_MARKS; row++) {
@@ -129,6 +143,10 @@ class Chart {
         }
         const fill = curve.filled ? {fill: "tozeroy", fillcolor: rgb(faded(curve.colour))} : {}
         found.push({...place, ...said, ...fill, mode: "lines", name: curve.name, line})
+      }
+      for (const stretches of panel.stretches) {
+        const line = {color: colour(stretches.colour), width: 1, dash: "dot"}
+        found.push({...place, mode: "lines", name: stretches.name, hoverinfo: "skip", line})
       }
       for (const marks of panel.marks) {
         const edge = marks.symbol.endsWith("open") ? {} : {color: colour("back"), width: 1}
@@ -213,6 +231,7 @@ class Chart {
   head(panel, width) {
     const signs = {"triangle-up": "▲", "triangle-down": "▼", "circle-open": "○", "x": "✖", "x-open": "✕"}
     const keys = panel.curves.map(curve => [curve.dashed ? "┅" : "━", curve])
+    keys.push(...panel.stretches.map(stretches => ["┅", stretches]))
     keys.push(...panel.marks.map(marks => [signs[marks.symbol] ?? "◆", marks]))
     const lines = [`<b>${panel.title}</b>`]
     let used = panel.title.length * LETTER * 1.1

@@ -54,6 +54,20 @@ class Marks:
 
 
 @dataclass(frozen=True)
+class Stretches:
+    """Dashed horizontal lines that each last a while, the most telling first.
+
+    `begins`, `ends` (N,) in UTC; `points` (N,): their heights.
+    """
+
+    name: str
+    begins: pd.DatetimeIndex
+    ends: pd.DatetimeIndex
+    points: Floats
+    colour: Colour
+
+
+@dataclass(frozen=True)
 class Level:
     """A horizontal line."""
 
@@ -72,6 +86,7 @@ class Panel:
     curves: tuple[Curve, ...] = ()
     bands: tuple[Band, ...] = ()
     marks: tuple[Marks, ...] = ()
+    stretches: tuple[Stretches, ...] = ()
     levels: tuple[Level, ...] = ()
     is_log: bool = False
 

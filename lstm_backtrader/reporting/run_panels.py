@@ -21,6 +21,7 @@ from lstm_backtrader.reporting.panels import (
     Marks,
     Overlay,
     Panel,
+    Stretches,
     wants_log,
 )
 from lstm_backtrader.reporting.recorder import Halted
@@ -111,14 +112,14 @@ def _price_panel(bars: pd.DataFrame, trades: pd.DataFrame, symbol: str) -> Panel
         (Curve("close", close, "text", width=1.1),),
         bands=(Band("bar", low, high),),
         marks=tuple(trade_marks(trades)),
+        stretches=(first_stops(trades, bars.index[-1]),),
         is_log=wants_log([low, high]),
     )
 
 
 def trade_marks(trades: pd.DataFrame) -> list[Marks]:
     """Entries, exits, stops and liquidations at their time and price; first those over the largest moves."""
-    moved = (trades["exit_price"] / trades["entry_price"] - 1).abs()
-    rows = trades.assign(moved=moved).sort_values("moved", ascending=False, na_position="first")
+    rows = _by_move(trades)
     closed = rows[~rows["is_open"]]
     stopped = closed["exit_reason"].isin(["stop", "trailing"])
     liquidated = closed["is_liquidation"]
@@ -129,6 +130,22 @@ def trade_marks(trades: pd.DataFrame) -> list[Marks]:
         _marks("short", "entry", rows[rows["side"] < 0], ("triangle-down", "two")),
         _marks("liquidation", "exit", closed[liquidated], ("x", "loss")),
     ]
+
+
+def first_stops(trades: pd.DataFrame, last: pd.Timestamp) -> Stretches:
+    """Where the first stop of each trade that had one stood, while it was open; `last`: the run's last bar."""
+    rows = _by_move(trades[trades["initial_stop"].notna()])
+    begins, ends = (
+        pd.DatetimeIndex(rows["entry_time"]),
+        pd.DatetimeIndex(rows["exit_time"].where(~rows["is_open"], last)),
+    )
+    return Stretches("first stop", begins, ends, _values(rows["initial_stop"]), "loss")
+
+
+def _by_move(trades: pd.DataFrame) -> pd.DataFrame:
+    """Those still open, then those over the largest moves of price."""
+    moved = (trades["exit_price"] / trades["entry_price"] - 1).abs()
+    return trades.assign(moved=moved).sort_values("moved", ascending=False, na_position="first")
 
 
 def halt_marks(bars: pd.DataFrame, halts: Sequence[Halted]) -> Overlay:

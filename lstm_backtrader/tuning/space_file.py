@@ -23,7 +23,7 @@ from lstm_backtrader.tuning.space import MULTIPLE, Choice, Dimension, Range, Spa
 # What is no matter of choice: how the test is made, and what the market costs.
 GIVEN = {
     "train": ("seed", "val_fraction", "embargo", "events", "expires_days"),
-    "backtest": ("contract", "cash", "margin_mode", "intrabar", "fee_bps", "allow_insample"),
+    "backtest": ("contract", "cash", "margin_mode", "intrabar", "fee_bps", "slippage_bps", "allow_insample"),
 }
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}
 _EXAMPLES = {
