@@ -1,6 +1,7 @@
 """The block of a report that asks whether the result is luck."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,14 @@ def test_more_tries_deflate_more():
     said = [luck_of(returns_of(), tries_of(number, [0.01, 0.03, -0.02])).dsr for number in (1, 2, 10, 100, 1000)]
     assert said == sorted(said, reverse=True)
     assert said[0] > 2 * said[-1]
+
+
+def test_a_loss_is_no_sign_of_skill_and_its_interval_has_no_minus_before_zero():
+    found = luck_of(returns_of(-0.0004))
+    assert found.sharpe < 0
+    assert found.answer() == "There is no sign of skill in that."
+    near_zero = replace(found.intervals, cagr=(-0.42, -0.004))
+    assert "a return a year of -42% to 0%" in luck_section(replace(found, intervals=near_zero))
 
 
 def test_a_loss_has_no_minimum_record():

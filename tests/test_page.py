@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_backtrader.reporting.drawings import bars, curve, histogram, scatter, waterfall
+from lstm_backtrader.reporting.drawings import bars, curve, histogram, month_name, scatter, waterfall
 from lstm_backtrader.reporting.notes import Note
 from lstm_backtrader.reporting.page import Page, Tile, render_page
 from lstm_backtrader.reporting.tables import columns_table, format_figure
@@ -47,6 +47,15 @@ def test_flags_stand_in_the_head_red_ones_first_and_plain_notes_have_none():
     flags = re.search(r'<ul class="flags".*?</ul>', html)[0]
     assert re.findall(r'<li class="(\w+)">([^<]+)', flags) == [("red", "in-sample"), ("yellow", "seam")]
     assert "flags" not in render_page(Page("Mine", "")).partition("</style>")[2]
+
+
+def test_what_is_to_be_typed_is_set_as_code():
+    html = render_page(Page("Mine", "400 bars.", notes=[Note("seam", "Type `lbt audit --data <FILE>` now.")]))
+    assert "<li>Type <code>lbt audit --data &lt;FILE&gt;</code> now.</li>" in html
+
+
+def test_a_month_is_named_so_that_it_breaks_before_its_year():
+    assert [month_name(month) for month in ("2023-12", "2024-01")] == ["Dec '23", "Jan '24"]
 
 
 def test_every_text_from_outside_is_escaped():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+import pandas as pd
+
 from lstm_backtrader.reporting.tables import MINUS, format_figure
 
 SIDE = 1000.0  # units of a drawing, stretched to its pane
@@ -38,6 +40,15 @@ def histogram(name: str, parts: Sequence[tuple[str, int, str]], labels: Sequence
     return drawing(
         name, "".join(shapes), f"up to {most:,} in one bar, each named by where it begins", "low", labels
     )
+
+
+def month_name(month: str) -> str:
+    """``2024-01`` as it is written below a bar: in two short lines where there is little room.
+
+    >>> month_name("2024-01")
+    "Jan '24"
+    """
+    return f"{pd.Period(month, 'M'):%b} '{month[2:4]}"
 
 
 def waterfall(

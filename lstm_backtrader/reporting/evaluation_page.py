@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from lstm_backtrader.reporting.drawings import bars as drawn_bars
-from lstm_backtrader.reporting.drawings import curve
+from lstm_backtrader.reporting.drawings import curve, month_name
 from lstm_backtrader.reporting.page import document_head
 from lstm_backtrader.reporting.provenance import provenance_section
 from lstm_backtrader.reporting.tables import format_figure
@@ -209,7 +209,7 @@ def _months(months: Sequence[Mapping[str, Any]]) -> str:
     for each in months:
         ics = [_text(each["ic"][name], "signed") for name in names]
         rows.append((each["month"], [f"{each['bars']:,}", ics[0], _text(each["ic_se"], "error"), *ics[1:]]))
-    bars = [(each["month"], each["ic"][names[0]]) for each in months]
+    bars = [(month_name(each["month"]), each["ic"][names[0]]) for each in months]
     return (
         "<h2>IC by month</h2>\n"
         + drawn_bars(f"IC of {names[0]} by month", bars)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lstm_backtrader.reporting.drawings import bars, curve
+from lstm_backtrader.reporting.drawings import bars, curve, month_name
 from lstm_backtrader.reporting.tables import Fact, cell, facts, format_figure, row, table
 
 FORECAST: tuple[Fact, ...] = (
@@ -102,7 +102,7 @@ def _parts(quality: Mapping[str, Any]) -> str:
 
 
 def _months(months: list[dict[str, Any]]) -> str:
-    drawn = [(each["month"], each["rank_ic"]) for each in months]
+    drawn = [(month_name(each["month"]), each["rank_ic"]) for each in months]
     rows = [
         row(
             each["month"],

@@ -82,6 +82,8 @@ class Luck:
         """Whether it could be luck, in a few words."""
         if self.psr is None:
             return "Too few days to tell it from luck."
+        if self.sharpe is not None and self.sharpe <= 0:
+            return "There is no sign of skill in that."
         if self.dsr is not None and self.tries is not None:
             if self.dsr > CONFIDENCE:
                 return f"More than luck explains, after {_counted(self.tries)}."
@@ -272,7 +274,10 @@ def _span(interval: Interval, form: str) -> str:
 
 
 def _text(value: float, form: str) -> str:
-    return format(value, form) if math.isfinite(value) else "beyond all bounds"
+    if not math.isfinite(value):
+        return "beyond all bounds"
+    text = format(value, form)
+    return text if any(digit in text for digit in "123456789") else text.lstrip("+-")  # no minus before zero
 
 
 def _counted(tries: int) -> str:

@@ -68,9 +68,11 @@ def _table(values: Mapping[str, object]) -> str:
 
 
 def _said(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
     if isinstance(value, str) or not isinstance(value, Sequence):
         return str(value)
-    return ", ".join(str(each) for each in value)
+    return ", ".join(map(str, value)) or "none"
 
 
 def _stamp(time: pd.Timestamp) -> str:
