@@ -174,7 +174,7 @@ def backtest(
     bounds = {f"the same, {other} inside bars": trading.follow(forecaster, other)} if ambiguity else None
     baselines: dict[str, object] = {"buy and hold 1x, after costs": trading.run(BuyAndHold, leverage=1.0)}
     if bars_before >= _SLOWEST_BASELINE - 1:
-        side = ", long only" if config.long_only else ", short only" if config.short_only else ""
+        side = " long only" if config.long_only else " short only" if config.short_only else ""
         baselines[f"SMA cross {config.leverage:g}x{side}"] = trading.run(
             SmaCross, long_only=config.long_only, short_only=config.short_only
         )

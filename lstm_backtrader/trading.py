@@ -96,8 +96,8 @@ def following(config: BacktestConfig, forecaster: Forecaster) -> dict[str, Any]:
 def _written(config: BacktestConfig) -> dict[str, Any]:
     """The rules of the config that are text, by the strategy's parameter."""
     return {
-        "hours": read_numbers("hours", config.hours, 23),
-        "weekdays": read_numbers("weekdays", config.weekdays, 6),
+        "hours": read_numbers("hours", config.hours, 23, "hours of the day, UTC"),
+        "weekdays": read_numbers("weekdays", config.weekdays, 6, "where 0 is Monday"),
         "sizing": read_sizing(config.sizing),
     }
 

@@ -15,23 +15,24 @@ SIZINGS = {"notional": FixedNotional, "risk": RiskPerTrade, "volatility": Volati
 _WRITTEN = "fraction, notional:5000, risk:0.01, volatility:0.3 or kelly:0.25"
 
 
-def read_numbers(name: str, text: str, most: int) -> tuple[int, ...]:
+def read_numbers(name: str, text: str, most: int, unit: str) -> tuple[int, ...]:
     """Whole numbers from 0 to `most`, in order: single ones and spans between commas, both ends included.
 
     A span may lead over the end. Empty text is none. Raises `ConfigError` under `name`.
 
-    >>> read_numbers("hours", "8-10, 14", 23), read_numbers("hours", "22-1", 23)
+    >>> read_numbers("hours", "8-10, 14", 23, "UTC"), read_numbers("hours", "22-1", 23, "UTC")
     ((8, 9, 10, 14), (0, 1, 22, 23))
     """
     parts = text.split(",") if text.strip() else []
-    return tuple(sorted({number for part in parts for number in _span(name, part, most)}))
+    return tuple(sorted({number for part in parts for number in _span(name, part, most, unit)}))
 
 
-def _span(name: str, part: str, most: int) -> Iterator[int]:
+def _span(name: str, part: str, most: int, unit: str) -> Iterator[int]:
     ends = [each.strip() for each in part.split("-")]
     if len(ends) > 2 or not all(each.isdecimal() and int(each) <= most for each in ends):
         raise ConfigError(
-            f"{name} '{part.strip()}' must be whole numbers from 0 to {most}. Write 1-5, or 1,3,5; both ends count."
+            f"{name} '{part.strip()}' must be whole numbers from 0 to {most}, {unit}. "
+            "Write 1-5, or 1,3,5; both ends count."
         )
     first, last = int(ends[0]), int(ends[-1])
     for step in range((last - first) % (most + 1) + 1):

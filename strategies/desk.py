@@ -20,10 +20,12 @@ from lstm_backtrader.futures.rules import liquidation_distance, round_to_lot
 from lstm_backtrader.strategies.exits import FixedExit, RestingExit
 from lstm_backtrader.strategies.reading import SituationReader
 from lstm_backtrader.strategies.rules import Entry, Exit, ExitOrder, Follower, Guard, Sizing
+from lstm_backtrader.strategies.signal_parameters import PARAMETERS
 from lstm_backtrader.strategies.situation import Situation
 
 logger = logging.getLogger(__name__)
 
+_KINDS = {each.name: each for each in PARAMETERS if each.name in ("sizing", "entries", "exits", "guards")}
 _EXECTYPES = {"stop": bt.Order.Stop, "trailing": bt.Order.StopTrail, "limit": bt.Order.Limit}
 
 
@@ -40,6 +42,7 @@ class Desk:
     """Enters and leaves one position of one data by rules.
 
     In a strategy of your own: make it in `start`, call `observe` in `prenext` and `next`, then `enter` or `leave`.
+    Raises `ConfigError` for what is no rule, as a class in place of one of its objects.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Desk:
         data: Any = None,
         forecast: Any = None,
     ) -> None:
+        _check_kinds(sizing=sizing, entries=entries, exits=exits, guards=guards)
         self.reader = SituationReader(strategy, data, forecast)
         self._strategy = strategy
         self._data = strategy.data if data is None else data
@@ -205,6 +209,14 @@ def offset(order: ExitOrder, price: float) -> float:
     if order.from_fill is not None:
         return order.from_fill
     return math.nan if order.price is None else order.price / price - 1.0
+
+
+def _check_kinds(**given: object) -> None:
+    for name, rules in given.items():
+        if not _KINDS[name].allows(rules):
+            raise ConfigError(
+                f"{name}={rules!r} must be {_KINDS[name].range}. Of a class make an object, as StopLoss(0.02)."
+            )
 
 
 def check_stops(exits: Sequence[Exit], reader: SituationReader) -> None:

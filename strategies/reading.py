@@ -11,6 +11,7 @@ import numpy as np
 
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.datafeeds.pace import late_s, pace_s
+from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.price_features import VOLATILITY_MEMORY, volatility
 from lstm_backtrader.futures import matching
 from lstm_backtrader.futures.broker import FuturesBroker
@@ -100,7 +101,15 @@ class SituationReader:
         self._count_trades()
 
     def read(self, side: int = 0) -> Situation:
-        """The situation at the end of the observed bar, for someone who wants `side` (+1, -1 or 0)."""
+        """The situation at the end of the observed bar, for someone who wants `side` (+1, -1 or 0).
+
+        Raises `ConfigError` where the bar was not observed.
+        """
+        if self._bar != len(self._data):
+            raise ConfigError(
+                f"bar {len(self._data)} was not observed, so nothing is known of it. Call `observe()` of the desk "
+                "in `prenext` and `next`, once a bar, before it is asked."
+            )
         data, contract = self._data, self.contract
         position = self.broker.getposition(data)
         trades = self._trades

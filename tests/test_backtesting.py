@@ -75,7 +75,7 @@ def test_columns_that_nobody_reads_do_not_stand_in_the_way(candles_of, fixed_for
         ({"min_probability": 55.0}, r"min-probability=55.0 must be in \[0, 1\). It is a probability: 0.55 is 55 %"),
         ({"cost_multiple": math.nan}, "cost-multiple=nan must be 0 or more"),
         ({"hours": "8-24"}, "hours '8-24' must be whole numbers from 0 to 23"),
-        ({"weekdays": "mon-fri"}, "weekdays 'mon-fri' must be whole numbers from 0 to 6"),
+        ({"weekdays": "mon-fri"}, "weekdays 'mon-fri' must be whole numbers from 0 to 6, where 0 is Monday"),
         ({"max_funding_rate": 5.0}, r"max-funding-rate=5.0 must be in \(-1, 1\). It is a fraction of the notional"),
         ({"sizing": "risk:2", "stop_loss": 0.02}, r"sizing 'risk:2': equity_pct=2.0 must be in \(0, 1\]"),
         (
@@ -190,8 +190,8 @@ def test_a_guard_of_the_config_is_in_the_report(candles_of, tmp_path):
     ("options", "label", "sides"),
     [
         ({}, "SMA cross 1x", {-1, 1}),
-        ({"long_only": True}, "SMA cross 1x, long only", {1}),
-        ({"short_only": True}, "SMA cross 1x, short only", {-1}),
+        ({"long_only": True}, "SMA cross 1x long only", {1}),
+        ({"short_only": True}, "SMA cross 1x short only", {-1}),
     ],
 )
 def test_a_baseline_takes_the_sides_that_the_strategy_may(options, label, sides, candles_of, tmp_path, monkeypatch):

@@ -11,10 +11,12 @@ import pytest
 
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.datafeeds.frames import CandleFeed
+from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.forecast.price_features import volatility
 from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.strategies.desk import Desk, Halt
 from lstm_backtrader.strategies.exits import StopLoss, TakeProfit, TrailingStop
+from lstm_backtrader.strategies.guards import MaxDrawdown
 from lstm_backtrader.strategies.signal_futures import SignalFutures
 
 CALM = (100, 101, 99, 100)
@@ -336,3 +338,37 @@ def test_a_desk_serves_a_strategy_of_ones_own():
         ("take_profit", 105),
         ("signal", 104),
     ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (
+            {"exits": [StopLoss]},
+            r"exits=.* must be a list of objects with `orders` and `leaves`. Of a class make an",
+        ),
+        ({"exits": [MaxDrawdown(0.1)]}, "must be a list of objects with `orders` and `leaves`"),
+        ({"entries": [0.55]}, r"entries=\[0.55\] must be a list of objects with `refusal`"),
+        ({"guards": MaxDrawdown(0.1)}, "guards=.* must be a list of objects with `halt`"),
+        ({"sizing": 0.01}, "sizing=0.01 must be an object with `size`"),
+    ],
+)
+def test_what_is_no_rule_is_refused_when_the_desk_is_made(rules, message):
+    class Mine(bt.Strategy):
+        def start(self):
+            Desk(self, **({"sizing": Seen()} | rules))
+
+    with pytest.raises(ConfigError, match=message):
+        run(candles([CALM] * 3, [0] * 3), Mine)
+
+
+def test_a_bar_that_was_not_observed_is_asked_for():
+    class Mine(bt.Strategy):
+        def start(self):
+            self.desk = Desk(self, sizing=Seen())
+
+        def next(self):
+            self.desk.enter(+1)
+
+    with pytest.raises(ConfigError, match=r"bar 1 was not observed.*Call `observe\(\)` of the desk in `prenext`"):
+        run(candles([CALM] * 3, [0] * 3), Mine)

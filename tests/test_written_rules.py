@@ -19,13 +19,15 @@ from lstm_backtrader.written_rules import read_numbers, read_sizing
     ],
 )
 def test_hours_are_single_ones_and_spans_with_both_ends(text, expected):
-    assert read_numbers("hours", text, 23) == expected
+    assert read_numbers("hours", text, 23, "UTC") == expected
 
 
 @pytest.mark.parametrize("text", ["24", "8-", "mon-fri", "1-2-3", "-1", "8,,9", "8.5", "²"])
 def test_other_hours_are_answered_with_the_range(text):
-    with pytest.raises(ConfigError, match=r"^hours '.*' must be whole numbers from 0 to 23\. Write 1-5, or 1,3,5"):
-        read_numbers("hours", text, 23)
+    with pytest.raises(
+        ConfigError, match=r"^hours '.*' must be whole numbers from 0 to 23, UTC\. Write 1-5, or 1,3,5"
+    ):
+        read_numbers("hours", text, 23, "UTC")
 
 
 @pytest.mark.parametrize(
