@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -724,9 +725,19 @@ def btrun(context: typer.Context) -> None:
 
 
 def main() -> None:
-    """Run `lbt`; a user's mistake is one line and exit code 1."""
+    """Run `lbt`; a user's mistake is one line and exit code 1, one of typing included."""
+    from lstm_backtrader.errors import ConfigError
+
+    usage_error: Any = typer.BadParameter.__mro__[1]  # of the click that this typer comes with
     with told_in_one_line():
-        app()
+        try:
+            sys.exit(app(prog_name="lbt", standalone_mode=False))
+        except usage_error as error:
+            said = error.format_message().replace("Value error, ", "").replace("%Y-%m-%d", "YYYY-MM-DD")
+            if not said:  # nothing was typed, and the help has been shown
+                sys.exit(error.exit_code)
+            end = "" if said[-1] in ".?" else "."
+            raise ConfigError(f"{said}{end} `{error.ctx.command_path} -h` tells what it takes.") from error
 
 
 def _import_own(path: Path | None) -> None:

@@ -38,7 +38,11 @@ class DataRequest:
             raise ConfigError("--out, --since and --until belong to --export. Add --export venue:symbol:timeframe.")
         if self.import_ is None and (self.as_ or self.venue):
             raise ConfigError("--as and --venue belong to --import. Add --import FILE.")
-        if self.import_ is not None and (self.as_ is None) == (self.venue is None):
+        if self.as_ is not None and self.venue is not None:
+            raise ConfigError(
+                "--as names one file's series, --venue the venue of freqtrade's files. Give one of them."
+            )
+        if self.import_ is not None and self.as_ is None and self.venue is None:
             raise ConfigError(
                 "--import needs to know whose the rows are. Add --as bybit:BTC/USD:BTC:1h for a file, or "
                 "--venue bybit for files named as freqtrade does."
@@ -66,8 +70,13 @@ def import_files(store: Store, request: DataRequest) -> Iterator[str]:
     if request.as_ is not None:
         yield _imported(store, path, parse_series(request.as_))
         return
-    for file in candle_files(path):
-        series = freqtrade_series(file, request.venue or "")
+    found = [(file, freqtrade_series(file, request.venue or "")) for file in candle_files(path)]
+    if not any(series for _, series in found):
+        raise ConfigError(
+            f"{path}: no name is one that freqtrade gives to candles, mark prices or funding. Say what a file is: "
+            f"--as {request.venue}:BTC/USD:BTC:1h."
+        )
+    for file, series in found:
         if series is None:
             yield f"{file}: left out, its name is none that freqtrade gives to candles, mark prices or funding"
         else:

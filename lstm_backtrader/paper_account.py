@@ -96,8 +96,8 @@ class PaperFolder:
             lock.release()
 
     def plan(self) -> PaperPlan | None:
-        """What the account was opened with; None for a new one."""
-        return _read(self.path / PLAN, PaperPlan)
+        """What the account was opened with; None for a new one, or one that was refused before it saw a bar."""
+        return _read(self.path / PLAN, PaperPlan) if self.journal.path.exists() else None
 
     def open(self, plan: PaperPlan) -> PaperPlan:
         """Begin a new account."""

@@ -20,6 +20,7 @@ import backtrader as bt
 import pandas as pd
 
 from lstm_backtrader.backtesting import BacktestConfig, file_sha256
+from lstm_backtrader.candles import format_timeframe
 from lstm_backtrader.datafeeds.ccxt_live import BarSource, CCXTLive, open_live
 from lstm_backtrader.datafeeds.journal import JournaledBars
 from lstm_backtrader.datafeeds.live_market import Clock, LiveMarket
@@ -205,9 +206,10 @@ def _hashes(model: object) -> dict[str, str]:
 
 def _check_timeframe(series: Series, forecaster: Forecaster) -> None:
     if series.step != pd.Timedelta(forecaster.timeframe):
+        own = format_timeframe(round(forecaster.timeframe.total_seconds()))
         raise ConfigError(
-            f"the model was trained on bars of {pd.Timedelta(forecaster.timeframe)}, the market's are of "
-            f"{series.timeframe}. Give the model's own timeframe."
+            f"the model was trained on {own} bars, the market's are {series.timeframe}. Give the model's own "
+            "timeframe."
         )
 
 

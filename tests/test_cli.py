@@ -391,16 +391,30 @@ def test_too_little_data_names_what_is_needed(lbt, files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "says"),
     [
-        ("backtest", "--leverege", "3"),
-        ("train", "--data", "x.csv"),
-        ("train", "--data", "x.csv", "--out", "m", "--until", "31.12.2023"),
-        ("trian",),
+        (("backtest", "--leverege", "3"), "No such option: --leverege (Possible options: --leave-on, --leverage)"),
+        (("train", "--data", "x.csv"), "Missing option '--out'. `lbt train -h` tells what it takes."),
+        (
+            ("download", "--since", "31.12.2023"),
+            "Invalid value for '--since': '31.12.2023' does not match the formats 'YYYY-MM-DD'. `lbt download -h`",
+        ),
+        (("data", "--verfy"), "No such option: --verfy (Possible options: --verify)"),
+        (("paper", "--bars", "0"), "Invalid value for '--bars': "),
+        (("trian",), "No such command 'trian'. Did you mean 'train', 'btrun'? `lbt -h` tells what it takes."),
     ],
 )
-def test_a_mistyped_command_or_option_exits_with_two(lbt, arguments):
-    assert lbt(*arguments).code == 2
+def test_a_mistyped_command_or_option_is_one_line_and_exits_with_one(lbt, arguments, says):
+    outcome = lbt(*arguments)
+    assert outcome.code == 1
+    assert says in error_line(outcome)
+
+
+def test_lbt_alone_shows_what_there_is(lbt):
+    outcome = lbt()
+    assert outcome.code != 0
+    assert "walk-forward" in outcome.out + outcome.err
+    assert "Error" not in outcome.err
 
 
 def test_a_seam_is_warned_about_on_the_terminal(lbt, files, tmp_path):

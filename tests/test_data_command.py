@@ -120,6 +120,11 @@ def test_a_folder_of_freqtrade_is_imported_by_the_names_of_its_files(lbt, candle
         (("--as", NAME), "--as and --venue belong to --import. Add --import FILE."),
         (("--import", "nowhere.csv"), "Add --as bybit:BTC/USD:BTC:1h for a file, or --venue bybit"),
         (("--import", "nowhere.csv", "--as", NAME), "nowhere.csv: no such file"),
+        (("--import", "x.csv", "--as", NAME, "--venue", "bybit"), "Give one of them."),
+        (
+            ("--import", __file__, "--venue", "bybit"),
+            "no name is one that freqtrade gives to candles, mark prices or funding. Say what a file is: --as",
+        ),
         (("--import", "nowhere", "--venue", "bybit"), "nowhere: no file to import. Give a file or a folder"),
         (("--store", __file__), "is a file. Give a directory."),
     ],

@@ -142,12 +142,11 @@ def test_no_network_is_one_line(lbt):
     assert "Error: bybit gives no answer (NetworkError; asked 4 times). Look at the network" in outcome.err
 
 
-def test_a_wrong_address_is_refused(lbt):
-    outcome = lbt("localhost:8000")
+@pytest.mark.parametrize("address", ["localhost:8000", "https://127.0.0.1:8000", "http://127.0.0.1:port"])
+def test_a_wrong_address_is_refused(lbt, address):
+    outcome = lbt(address)
     assert outcome.code == 1
-    assert outcome.err == (
-        "Error: 'localhost:8000' is no address of a loopback venue. Write http://127.0.0.1:8000.\n"
-    )
+    assert outcome.err == (f"Error: {address!r} is no address of a loopback venue. Write http://127.0.0.1:8000.\n")
 
 
 def test_a_full_disk_is_one_line_and_what_was_fetched_stays(lbt, tmp_path, monkeypatch):

@@ -92,6 +92,15 @@ def test_an_account_is_opened_and_goes_on_with_the_same_command(lbt, venue, mode
     assert "was opened with threshold its default, not 0.2" in other.err
 
 
+def test_an_account_that_was_refused_before_its_first_bar_is_opened_by_the_command_put_right(
+    lbt, venue, model, tmp_path
+):
+    command = ("paper", *MARKET, "--model", model, "--out", tmp_path / "paper", "--via", venue.address, "--bars", 2)
+    refused = lbt(*command, "--leverage", 500)
+    assert (refused.code, "leverage 500.0 is outside 1 ... 100.0" in refused.err) == (1, True)
+    assert lbt(*command, "--leverage", 2).code == 0
+
+
 def test_a_report_is_written_when_it_ends(lbt, venue, model, tmp_path):
     command = ("paper", *MARKET, "--model", model, "--out", tmp_path / "paper", "--via", venue.address)
     outcome = lbt(*command, "--bars", 60, "--report", tmp_path / "report")
@@ -106,7 +115,7 @@ def test_a_report_is_written_when_it_ends(lbt, venue, model, tmp_path):
         ({"--venue": "bybyt"}, "there is no venue 'bybyt'"),
         ({"--symbol": "DOGE/USD:DOGE"}, "bybit has no preset of 'DOGE/USD:DOGE'"),
         ({"--symbol": "X/USD:X", "--contract": "bybit:BTC/USD:BTC"}, "bybit has no perpetual 'X/USD:X'"),
-        ({"--timeframe": "15m"}, "the market's are of 15m. Give the model's own timeframe"),
+        ({"--timeframe": "15m"}, "the market's are 15m. Give the model's own timeframe"),
         ({"--model": "nowhere"}, "nowhere"),
         ({"--via": "http://127.0.0.1:9"}, "bybit gives no answer"),
         ({"--leverage": "900"}, "leverage 900"),

@@ -259,7 +259,7 @@ def test_two_processes_cannot_run_one_account(trade, tmp_path):
 
 def test_a_market_of_other_bars_than_the_models_is_refused(venue, tmp_path):
     source = LiveSource(Series("bybit", "BTC/USD:BTC", "candles", "15m"), via=venue.address)
-    with pytest.raises(ConfigError, match=r"trained on bars of 0 days 01:00:00, the market's are of 15m"):
+    with pytest.raises(ConfigError, match=r"trained on 1h bars, the market's are 15m"):
         paper(source, Contrarian(), tmp_path)
 
 

@@ -5,6 +5,7 @@ The client keeps its https:// URLs, so that signatures, error mapping and all el
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from requests import PreparedRequest, Response
@@ -17,7 +18,7 @@ class LoopbackAdapter(HTTPAdapter):
     """`session.mount("https://", LoopbackAdapter("http://127.0.0.1:8000"))` sends everything there."""
 
     def __init__(self, address: str) -> None:
-        if not address.startswith("http://"):
+        if not re.fullmatch(r"http://[\w.-]+(:\d+)?/?", address):
             raise ConfigError(f"{address!r} is no address of a loopback venue. Write http://127.0.0.1:8000.")
         super().__init__()
         self.address = address.rstrip("/")
