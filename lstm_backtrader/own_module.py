@@ -29,6 +29,12 @@ def import_file(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
         is_whole = True
+    except SyntaxError as error:
+        raise ConfigError(f"{error.filename}, line {error.lineno}: {error.msg}. Mend it.") from error
+    except ImportError as error:
+        raise ConfigError(
+            f"{path} cannot be imported: {error}. Install what it needs, or mend the line."
+        ) from error
     finally:
         if not is_whole:
             del sys.modules[file.stem]

@@ -116,7 +116,7 @@ def tries():
     rng = np.random.default_rng(5)
     returns = {"own": own, **{f"{n}": own * 0 + rng.normal(0, own.std(), len(own)) for n in range(11)}}
     sharpes = np.array([each.mean() / each.std() for each in returns.values()])
-    return Tries(14, SYMBOL, sharpes, returns)
+    return Tries(14, SYMBOL, sharpes, np.full(len(sharpes), float(len(own))), returns)
 
 
 def leaves(document, path=""):

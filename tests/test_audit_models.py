@@ -18,7 +18,7 @@ from lstm_backtrader.forecast.audit import AuditPlan
 from lstm_backtrader.forecast.audit_subjects import audit_forecaster, audit_label, chance_limit, shuffled_labels
 from lstm_backtrader.forecast.labels import LABELS, scaled_return
 from lstm_backtrader.forecast.protocol import ForecastPoint
-from lstm_backtrader.forecast.shuffled import audit_training
+from lstm_backtrader.forecast.shuffled import audit_training, config_of
 from lstm_backtrader.indicators.lstm import LSTMSignal
 
 QUICK = AuditPlan(cuts=6, tail=50)
@@ -204,6 +204,12 @@ def test_our_own_training_learns_nothing_from_shuffled_labels(tiny_model, tiny_m
     assert unseen.note.startswith("unseen bars: ")
     assert validation.note.startswith("validation: ")
     assert unseen.compared == len(tiny_market) - 1800 - 4
+
+
+def test_a_training_that_somebody_has_written_into_the_manifest_is_named(tiny_model):
+    training = {**tiny_model.manifest.training, "steps": "many"}
+    with pytest.raises(ConfigError, match=r"training cannot be repeated: steps 'many': .*valid integer.*Restore"):
+        config_of(tiny_model.manifest.model_copy(update={"training": training}))
 
 
 def test_a_model_whose_training_is_unknown_or_whose_bars_are_missing_cannot_be_trained_again(

@@ -152,7 +152,7 @@ def lbt(monkeypatch, *arguments):
     monkeypatch.setattr("sys.argv", ["lbt", *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
         main()
-    return ended.value.code
+    return ended.value.code or 0
 
 
 def test_the_command_compares_folders_and_shows_one(tmp_path, monkeypatch, capsys, no_tearsheet):

@@ -100,7 +100,8 @@ ALLOWED = {
     "joblib": "forecast.walkforward",
     "safetensors": "forecast.artefact forecast.foreign_net",
     "pydantic": """forecast.audit_record forecast.manifest forecast.schedule forecast.trials forecast.ledger
-        config_file futures.venue_files datafeeds.store_manifest paper_account tuning.space_file""",
+        forecast.shuffled config_file futures.venue_files datafeeds.store_manifest paper_account
+        tuning.space_file""",
     "backtrader": """indicators. futures.commission futures.terms futures.admission futures.matching
         futures.playing futures.broker reporting.recorder reporting.standing
         datafeeds.pace datafeeds.frames datafeeds.following datafeeds.resample

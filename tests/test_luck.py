@@ -22,7 +22,9 @@ def returns_of(mean=0.002, seed=0, n=365):
 
 
 def tries_of(number, sharpes=(), returns=()):
-    return Tries(number, "BTC-1h", np.array(sharpes, dtype=float), {str(n): each for n, each in enumerate(returns)})
+    days = np.full(len(sharpes), 365.0)
+    named = {str(n): each for n, each in enumerate(returns)}
+    return Tries(number, "BTC-1h", np.array(sharpes, dtype=float), days, named)
 
 
 def test_the_figures_are_those_of_the_formulas_annualised():
@@ -173,6 +175,6 @@ def test_a_rise_beyond_all_floats_is_null_in_json_and_in_words_on_the_page(tmp_p
 
 
 def test_a_market_may_be_called_anything():
-    text = luck_section(luck_of(returns_of(), Tries(2, "<script>", np.array([0.1, 0.2]), {})))
+    text = luck_section(luck_of(returns_of(), Tries(2, "<script>", np.array([0.1, 0.2]), np.array([9.0, 9.0]), {})))
     assert "<script>" not in text
     assert "&lt;script&gt;" in text

@@ -37,6 +37,18 @@ def test_a_file_that_fails_can_be_mended_and_imported_again(write):
     assert import_file(write("broken_ideas.py", "answer = 42\n")).answer == 42
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("answer = 42\ndef (\n", r"torn_ideas.py, line 2: invalid syntax. Mend it."),
+        ("import nothing_of_that_name\n", r"torn_ideas.py cannot be imported: No module named 'nothing_of"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_a_line_that_says_why(write, text, said):
+    with pytest.raises(ConfigError, match=said):
+        import_file(write("torn_ideas.py", text))
+
+
 def test_a_file_that_would_hide_a_module_is_refused(write):
     with pytest.raises(
         ConfigError, match=r"would hide the module 'json', which is in use. Give the file another name"

@@ -21,6 +21,7 @@ from lstm_backtrader.reporting.significance import (
     probabilistic_sharpe,
     superior_ability,
     track_of,
+    variance_of_tries,
 )
 
 # Bailey & Lopez de Prado 2014, their numerical example: 100 trials with a variance of 1/2 a year, 1,250 daily
@@ -128,6 +129,74 @@ def test_the_best_of_fifty_random_walks_is_called_luck():
         called += deflated_sharpe(best, 50, np.var([track.sharpe for track in known], ddof=1)) > 0.95
     # then: at most 5 % of them above 0.95, though most look good alone
     assert called <= 5
+
+
+# --- tries of other lengths ---------------------------------------------------------------------------------
+
+
+def ratios(returns):
+    return returns.mean(axis=-1) / returns.std(axis=-1, ddof=1)
+
+
+def given_up_behind_the_median(returns):
+    half = ratios(returns[:, :180])
+    return np.where(half < np.median(half), 180, 360)
+
+
+def given_up_by_chance(returns):
+    return np.where(np.arange(len(returns)) % 3 == 0, 360, 90)
+
+
+def looked_at_for_a_month(returns):
+    return np.where(np.arange(len(returns)) % 2 == 0, 360, 30)
+
+
+@pytest.mark.parametrize("lengths_of", [given_up_behind_the_median, given_up_by_chance, looked_at_for_a_month])
+def test_short_tries_without_skill_make_the_best_of_luck_neither_better_nor_worse(lengths_of):
+    # given 300 searches of fifty tries without skill, some of which have a short record
+    rng, called, plain, at_length, best = np.random.default_rng(4), 0, [], [], []
+    for _ in range(300):
+        returns = rng.normal(0, 0.03, (50, 360))
+        lengths = lengths_of(returns)
+        sharpes = np.array([ratios(each[:days]) for each, days in zip(returns, lengths, strict=True)])
+        winner = np.where(lengths == 360, sharpes, -np.inf).argmax()
+        variance = variance_of_tries(sharpes, lengths.astype(float), 360)
+        called += deflated_sharpe(track_of(returns[winner]), 50, variance) > 0.95
+        plain.append(luckiest_sharpe(50, sharpes.var(ddof=1)))
+        at_length.append(luckiest_sharpe(50, variance))
+        best.append(ratios(returns).max())
+
+    # then: luck is not called skill, and not held for more than fifty whole records show, as it plainly would be
+    assert called <= 0.05 * 300
+    assert np.mean(at_length) == pytest.approx(np.mean(best), rel=0.1)
+    assert np.mean(plain) > 1.15 * np.mean(best)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=20), st.integers(20, 3000))
+def test_of_tries_as_long_as_the_record_the_variance_is_the_published_one(sharpes, days):
+    known = np.array(sharpes)
+    for lengths in (np.full(len(known), float(days)), np.full(len(known), np.nan)):
+        assert variance_of_tries(known, lengths, days) == pytest.approx(known.var(ddof=1), abs=1e-12)
+
+
+def test_what_tries_differ_by_in_truth_stays_whatever_their_length():
+    rng = np.random.default_rng(5)
+    lengths = rng.choice([60.0, 120.0, 730.0], 20_000)
+    sharpes = rng.normal(0, 0.2, 20_000) + rng.normal(0, 1, 20_000) / np.sqrt(lengths - 1)
+    for days in (60, 730):
+        assert variance_of_tries(sharpes, lengths, days) == pytest.approx(0.2**2 + 1 / (days - 1), rel=0.03)
+
+
+def test_tries_that_resemble_each_other_are_worth_less_at_every_length():
+    few = np.array([0.05, 0.051, 0.049])
+    at = [variance_of_tries(few, np.full(3, 90.0), days) for days in (90, 360)]
+    assert at[0] == pytest.approx(few.var(ddof=1))
+    assert at[1] == pytest.approx(at[0] * 89 / 359)
+
+
+@pytest.mark.parametrize("sharpes", [[], [0.3]])
+def test_one_try_varies_as_luck_does(sharpes):
+    assert variance_of_tries(np.array(sharpes), np.full(len(sharpes), 30.0), 101) == 1 / 100
 
 
 @pytest.mark.parametrize(("trials", "variance"), [(0, 0.1), (5, -0.1)])

@@ -222,12 +222,19 @@ def test_data_with_gaps_train(seen, short):
     assert np.isfinite(model.predict(gappy)["forecast"].iloc[-1])
 
 
-def test_a_visible_seam_is_warned_about_with_a_longer_context(seen, short, caplog, monkeypatch):
+def test_a_visible_seam_is_warned_about_with_a_shorter_stride(seen, short, caplog, monkeypatch):
     monkeypatch.setattr(training, "SEAM_LIMIT", 0.0)
     with caplog.at_level(logging.WARNING, "lstm_backtrader"):
         model = train(seen, short)
-    assert f"seam {model.seam:.2f}: the forecast steps where the context restarts" in caplog.text
-    assert "Try --context 64" in caplog.text
+    stride = short.stride
+    assert f"seam {model.seam:.2f}: every {stride} bars, where its context restarts" in caplog.text
+    assert f"A --stride of {stride // 4} steps less and forecasts more slowly" in caplog.text
+
+
+def test_prices_that_never_move_are_refused(seen, short):
+    still = seen.assign(open=100.0, high=100.0, low=100.0, close=100.0)
+    with pytest.raises(DataError, match=r"the label is 0 on all \d+ bars of validation.* prices .* move"):
+        train(still, short)
 
 
 def test_a_seam_within_the_limit_is_not_warned_about(seen, short, caplog, monkeypatch):

@@ -95,7 +95,8 @@ def test_a_figure_that_is_not_finite_is_none():
 def test_tries_are_counted_by_market_and_a_training_by_what_traded_it():
     # given two trainings, one of them traded twice, and something else
     first, second = (new_trial("train", BTC, {"hidden": size}, {}) for size in (8, 16))
-    runs = [new_trial("backtest", BTC, {"leverage": x}, {"sharpe": 1.91 * x}, model=first.key) for x in (1, 2)]
+    figures = [{"sharpe": 1.91, "days": 90}, {"sharpe": 3.82}]
+    runs = [new_trial("backtest", BTC, {"leverage": n}, each, model=first.key) for n, each in enumerate(figures)]
     other = new_trial("train", ETH, {}, {})
 
     # when
@@ -105,6 +106,7 @@ def test_tries_are_counted_by_market_and_a_training_by_what_traded_it():
     assert tries.number == 3
     assert tries.market == "BTC-1h"
     assert tries.sharpes == pytest.approx(np.array([1.91, 3.82]) / 365**0.5)
+    assert tries.days == pytest.approx([90, math.nan], nan_ok=True)
     assert Tries.on(ETH, [first, other]).number == 1
 
 

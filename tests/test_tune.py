@@ -223,6 +223,15 @@ def test_a_search_that_was_stopped_ends_as_one_that_was_not(search, tmp_path, mo
     assert found.report.metrics["account"] == whole.report.metrics["account"]
 
 
+def test_a_journal_that_somebody_has_written_to_is_named(search, tmp_path):
+    search(config=replace(CONFIG, trials=2))
+    journal = tmp_path / "out" / study.JOURNAL
+    journal.write_bytes(journal.read_bytes() + b"a note\n")
+    lines_there = len(journal.read_text().splitlines())
+    with pytest.raises(ConfigError, match=rf"study.journal, line {lines_there} is no line of a study. Restore"):
+        search()
+
+
 def test_more_trials_go_on_where_fewer_ended(search, tmp_path):
     search(config=replace(CONFIG, trials=4))
     found = search()

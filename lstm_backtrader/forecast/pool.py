@@ -77,7 +77,7 @@ def _common_split(candles: Mapping[str, pd.DataFrame], config: TrainConfig) -> S
         if len(slots) < memory + config.horizon + 1:
             raise DataError(
                 f"{name}: {len(slots)} bars are too few for features of {memory} and a label of {config.horizon} "
-                f"bars. Give more, or leave the instrument out."
+                f"bars. Give more{', or leave the instrument out' if len(candles) > 1 else ''}."
             )
         first.append(int(slots[memory - 1]))
         last.append(int(slots[-1 - config.horizon]))

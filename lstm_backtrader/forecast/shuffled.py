@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from lstm_backtrader.candles import Bars
 from lstm_backtrader.errors import ConfigError, DataError
@@ -67,5 +68,11 @@ def config_of(manifest: Manifest) -> TrainConfig:
             "the model was not trained by this version of `lbt train`, so its training cannot be repeated with "
             "shuffled labels. Leave --shuffled-labels out."
         )
-    told = {name: tuple(value) if isinstance(value, list) else value for name, value in training.items()}
-    return replace(TrainConfig(**told), seeds=1)  # type: ignore[arg-type]  # checked by TrainConfig itself
+    try:
+        return replace(TypeAdapter(TrainConfig).validate_python(training), seeds=1)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"the manifest's training cannot be repeated: {first['loc'][0]} {first['input']!r}: {first['msg']}. "
+            f"Restore the manifest, or train again."
+        ) from error

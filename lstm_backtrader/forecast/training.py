@@ -232,11 +232,15 @@ def versions() -> dict[str, str]:
 def warn_of_seam(measured: float | None, config: TrainConfig) -> None:
     """Say so where the forecast steps visibly at a restart of its context."""
     if measured is not None and measured > SEAM_LIMIT:
+        stride = config.strided_context().stride
         logger.warning(
-            "seam %.2f: the forecast steps where the context restarts (limit %.2f). Try --context %d.",
+            "seam %.2f: every %d bars, where its context restarts, the forecast moves that many times as far as "
+            "from bar to bar elsewhere (limit %.2f), and may be traded for it. A --stride of %d steps less and "
+            "forecasts more slowly.",
             measured,
+            stride,
             SEAM_LIMIT,
-            2 * config.context,
+            max(1, stride // 4),
         )
 
 
@@ -280,6 +284,11 @@ def _validate(
         raise DataError(
             f"validation holds {int(known.sum())} bars with forecast and label; at least 2 are needed. "
             f"Give more data, or a larger val_fraction."
+        )
+    if y[known].std() == 0 and not isinstance(material.label, ThreeClasses):
+        raise DataError(
+            f"the label is {y[known][0]:g} on all {int(known.sum())} bars of validation, so nothing can be judged. "
+            f"Do the prices of the candles move?"
         )
     errors = _errors(material.label, y[known], forecast[known])
     return ValidationEntry(

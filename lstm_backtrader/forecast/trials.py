@@ -131,6 +131,7 @@ class Tries:
     number: int  # of configurations
     market: str
     sharpes: NDArray[np.float64]  # (M,) per day, of those that were traded
+    days: NDArray[np.float64]  # (M,) of their records, NaN where unknown
     returns: Mapping[str, pd.Series]  # key -> daily returns, of those that have them
 
     @classmethod
@@ -138,15 +139,17 @@ class Tries:
         """Count the trials of a market; a training that was traded counts by what traded it."""
         here = {trial.key: trial for trial in trials if trial.market.is_same(market)}
         traded = {trial.model for trial in here.values() if trial.model is not None}
-        sharpes = [
-            value / math.sqrt(DAYS_PER_YEAR)
+        rated = [
+            (value / math.sqrt(DAYS_PER_YEAR), trial.figures.get("days") or math.nan)
             for trial in here.values()
             if (value := trial.figures.get("sharpe")) is not None
         ]
+        sharpes, days = np.array(rated, dtype=np.float64).reshape(-1, 2).T
         return cls(
             number=len(here.keys() - traded),
             market=market.symbol or f"data {market.data_sha256[:8]}",
-            sharpes=np.array(sharpes, dtype=np.float64),
+            sharpes=sharpes,
+            days=days,
             returns={key: trial.returns.series() for key, trial in here.items() if trial.returns is not None},
         )
 

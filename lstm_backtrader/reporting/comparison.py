@@ -100,8 +100,9 @@ def tries_of(runs: Sequence[ComparedRun], best: ComparedRun) -> Tries:
         for name, each in own.items()
         if len(days.difference(each.index)) <= MOST_LACKING * len(days)
     }
-    sharpes = [each.mean() / each.std() for each in own.values() if len(each) > 1 and each.std() > 1e-12]
-    return Tries(len(runs), "these data", np.asarray(sharpes, dtype=np.float64), returns)
+    rated = [(each.mean() / each.std(), len(each)) for each in own.values() if len(each) > 1 and each.std() > 1e-12]
+    sharpes, lengths = np.array(rated, dtype=np.float64).reshape(-1, 2).T
+    return Tries(len(runs), "these data", sharpes, lengths, returns)
 
 
 def together(runs: Sequence[ComparedRun]) -> pd.DataFrame:

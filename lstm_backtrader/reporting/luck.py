@@ -27,6 +27,7 @@ from lstm_backtrader.reporting.significance import (
     probabilistic_sharpe,
     superior_ability,
     track_of,
+    variance_of_tries,
 )
 
 FEWEST_DAYS = 20  # below, an interval would say more than the data
@@ -204,8 +205,7 @@ def _among(
     found: Luck, track: Track, tries: Tries, returns: pd.Series, benchmark: pd.Series | None, block: float
 ) -> Luck:
     """What the other tries make of it."""
-    known = tries.sharpes
-    variance = float(known.var(ddof=1)) if len(known) > 1 else 1 / (found.days - 1)  # what luck alone gives
+    variance = variance_of_tries(tries.sharpes, tries.days, found.days)
     found = replace(
         found,
         tries=tries.number,

@@ -195,7 +195,7 @@ def forecast_notes(forecast: Mapping[str, Any] | None) -> tuple[Note, ...]:
         notes.append(Note("in-sample", text, "red"))
     seam = forecast.get("seam")
     if isinstance(seam, float) and seam > SEAM_LIMIT:
-        text = f"The forecast steps {seam:.2f} times as far where its context restarts; train a longer context."
+        text = f"The forecast steps {seam:.2f} times as far where its context restarts; a shorter stride mends it."
         notes.append(Note("seam", text))
     return tuple(notes)
 

@@ -3,7 +3,8 @@
 Bailey & Lopez de Prado, "The Sharpe ratio efficient frontier", Journal of Risk 15 (2012): PSR and the minimum
 track record. The same, "The deflated Sharpe ratio", Journal of Portfolio Management 40 (2014). Bailey, Borwein,
 Lopez de Prado & Zhu, "The probability of backtest overfitting", Journal of Computational Finance 20 (2017).
-Hansen, "A test for superior predictive ability", JBES 23 (2005).
+Hansen, "A test for superior predictive ability", JBES 23 (2005). DerSimonian & Laird, "Meta-analysis in clinical
+trials", Controlled Clinical Trials 7 (1986): how much estimates of unequal precision differ in truth.
 """
 
 from __future__ import annotations
@@ -95,6 +96,25 @@ def minimum_track_record(track: Track, threshold: float = 0.0, confidence: float
     if track.sharpe <= threshold:
         return None
     return 1 + track.variance * (_NORMAL.inv_cdf(confidence) / (track.sharpe - threshold)) ** 2
+
+
+def variance_of_tries(sharpes: Vector, lengths: Vector, periods: int) -> float:
+    """Variance that the Sharpe ratios (M,) of tries would have, were each of a record of `periods`.
+
+    `lengths` (M,): the periods of their own records, NaN where unknown, which counts as `periods`. Without skill a
+    ratio varies by 1 / (T - 1) (`Track.variance` at 0), so that those of short records scatter. What the tries vary
+    beyond that is a difference between them, found as in a meta-analysis and kept; the rest is error, as large a
+    share of 1 / (T - 1) at every length, below one where tries resemble each other. Of records of one length, that
+    of `periods`, it is the plain variance, as published. Of fewer than two tries it is what luck alone gives.
+    """
+    here = 1 / (periods - 1)
+    if len(sharpes) < 2:
+        return here
+    weight = np.maximum(np.where(np.isnan(lengths), periods, lengths) - 1, 1.0)  # 1 / variance of luck
+    total, freedom = float(weight.sum()), len(sharpes) - 1
+    excess = float((weight * (sharpes - weight @ sharpes / total) ** 2).sum()) / freedom  # 1 of luck alone
+    between = (excess - 1) * freedom / (total - float(weight @ weight) / total)
+    return max(between, 0.0) + min(excess, 1.0) * here
 
 
 def overfitting_probability(returns: Vector, blocks: int = 16) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -232,7 +233,7 @@ def _distribution(dimension: Dimension) -> Any:
 
 
 def _end_at_whole_line(path: Path) -> None:
-    """Cut off a last line that a kill has torn: Optuna would refuse the file."""
+    """Cut off a last line that a kill has torn, which Optuna refuses. Raises `ConfigError` for other damage."""
     if not path.exists():
         return
     with path.open("r+b") as file:
@@ -242,3 +243,10 @@ def _end_at_whole_line(path: Path) -> None:
             logger.warning("%s ended within a line; the trial it belonged to is tried again", path)
             file.truncate(whole)
             os.fsync(file.fileno())
+    for number, line in enumerate(data[:whole].splitlines(), start=1):
+        try:
+            json.loads(line)
+        except ValueError as error:
+            raise ConfigError(
+                f"{path}, line {number} is no line of a study. Restore the file, or choose another directory."
+            ) from error
