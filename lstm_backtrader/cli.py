@@ -592,6 +592,12 @@ def paper(
         int | None, typer.Option(min=1, help="End after so many new bars; default when stopped.")
     ] = None,
     account: Trading,
+    strategy: Annotated[
+        str | None, typer.Option(help="module:Class of your own, made of LSTMFutures; default LSTMFutures.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="Of the strategy, as name=value; repeatable. They win over options.")
+    ] = None,
     feature_module: o.FeatureModule = None,
     report: Annotated[Path | None, typer.Option(help="Directory for a report when the run ends.")] = None,
     store: o.StoreDir = None,
@@ -602,19 +608,24 @@ def paper(
     Ctrl-C stops it after the bar at hand, and the same command goes on where it stopped.
     """
     _check_out(out)
+    from lstm_backtrader.auditing.command import load_class
     from lstm_backtrader.candles import format_timeframe
     from lstm_backtrader.datafeeds.series import Series
     from lstm_backtrader.datafeeds.store import Store
     from lstm_backtrader.indicators.models import as_forecaster
     from lstm_backtrader.paper_trading import LiveSource, PaperHooks
     from lstm_backtrader.paper_trading import paper as trade
+    from lstm_backtrader.strategies.lstm_futures import LSTMFutures
+    from lstm_backtrader.strategies.parameters import typed
 
     settings = _backtest_config(account)
     _import_own(feature_module)
     length = format_timeframe(round(as_forecaster(model).timeframe.total_seconds()))
     source = LiveSource(Series(venue, symbol, "candles", timeframe or length), Store(store), via)
     hooks = PaperHooks(bar=lambda state: show(str(state)), status=lambda name: show(f"-- {name}"))
-    results = trade(source, model, out, settings, bars=bars, hooks=hooks)
+    rules = LSTMFutures if strategy is None else load_class(strategy, LSTMFutures)
+    own = typed(parameter or [])
+    results = trade(source, model, out, settings, bars=bars, hooks=hooks, strategy=rules, parameters=own)
     if report is not None:
         from lstm_backtrader.reporting.report import report as write_report
 

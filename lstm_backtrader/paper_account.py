@@ -30,6 +30,8 @@ class PaperTerms(BaseModel):
     model: str
     model_sha256: dict[str, str]
     account: dict[str, Any]  # the options that are no defaults
+    strategy: str = "LSTMFutures"
+    parameters: dict[str, Any] = {}  # of the strategy, besides those the options stand for
 
 
 class PaperPlan(BaseModel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -80,12 +80,15 @@ def paper(
     *,
     bars: int | None = None,
     hooks: PaperHooks | None = None,
+    strategy: type[LSTMFutures] = LSTMFutures,
+    parameters: Mapping[str, object] | None = None,
 ) -> list[Any]:
     """Trade `model` on a paper account as bars close, until interrupted; gives the strategies, as `lbt.run` does.
 
     `out`: folder of the account. Called again with the same arguments it goes on where it was: bars that closed
     meanwhile are traded as they would have been. `bars`: end after that many new ones. SIGINT and SIGTERM end the
-    run after the bar at hand. Without a contract in `config` the market's own preset is taken.
+    run after the bar at hand. Without a contract in `config` the market's own preset is taken. `strategy`: a class
+    of your own made of `LSTMFutures`; `parameters`: of it, which win over those that `config` stands for.
 
     Raises `ConfigError` where the arguments are not those the account was opened with, or another process runs it,
     `DataError` where the journal does not lead to the account that was saved, `VenueError` where the venue cannot
@@ -106,14 +109,16 @@ def paper(
                 model=str(getattr(forecaster, "name", type(forecaster).__name__)),
                 model_sha256=_hashes(model),
                 account=chosen(config),
+                strategy=strategy.__qualname__,
+                parameters=dict(parameters or {}),
             ),
         )
         cerebro = bt.Cerebro(stdstats=False)
         cerebro.adddata(_feed(source, folder, plan))
         cerebro.adddatacb(lambda data, status, *args, **kwargs: hooks.status(data._getstatusname(status)))
         cerebro.setbroker(config.broker())
-        rules = following(config, forecaster)
-        cerebro.addstrategy(LSTMFutures, trade_from=plan.start, fraction=config.fraction, **rules)
+        rules = {"fraction": config.fraction, **following(config, forecaster), **(parameters or {})}
+        cerebro.addstrategy(strategy, **{**rules, "trade_from": plan.start})
         cerebro.addanalyzer(RunRecorder, start=plan.start)
         cerebro.addanalyzer(_Keeper, folder=folder, start=plan.start, tell=hooks.bar, bars=bars)
         with _stopped_by_signals(cerebro):

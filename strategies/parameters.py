@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -121,6 +122,24 @@ def table(parameters: Sequence[Parameter]) -> str:
         cells = (f"`{each.name}`", f"`{each.default!r}`", each.range, each.unit.partition(":")[0], each.meaning)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def typed(texts: Sequence[str]) -> dict[str, object]:
+    """Parameters as they are typed at a command line, each value as Python writes it, or a word.
+
+    >>> typed(["reenter=True", "hours=(8, 9)", "leave_on=flip"])
+    {'reenter': True, 'hours': (8, 9), 'leave_on': 'flip'}
+    """
+    found: dict[str, object] = {}
+    for text in texts:
+        name, is_pair, value = text.partition("=")
+        if not (is_pair and name.isidentifier()):
+            raise ConfigError(f"{text!r} is no parameter. Write name=value, say reenter=True.")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
 
 
 class StrategyWithParameters(MetaStrategy):

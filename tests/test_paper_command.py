@@ -101,6 +101,40 @@ def test_an_account_that_was_refused_before_its_first_bar_is_opened_by_the_comma
     assert lbt(*command, "--leverage", 2).code == 0
 
 
+OWN = """
+from lstm_backtrader.strategies import LSTMFutures
+
+class Against(LSTMFutures):
+    params = (("by", 1),)
+
+    def target(self):
+        return -super().target() * self.p.by
+"""
+
+
+def test_a_strategy_of_ones_own_is_traded_with_its_parameters_and_resumed(lbt, venue, model, tmp_path, monkeypatch):
+    (tmp_path / "contrary.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    command = ("paper", *MARKET, "--model", model, "--via", venue.address, "--bars", 20)
+    against = ("--strategy", "contrary:Against")
+
+    def sides(outcome):
+        assert outcome.code == 0, outcome.err
+        return [float(each) for each in re.findall(r"position (\S+)", outcome.out)]
+
+    opening = venue.time.now
+    with_it = sides(lbt(*command, "--out", "with"))
+    venue.time.set(opening)
+    turned = sides(lbt(*command, "--out", "turned", *against))
+    assert [-(each > 0) + (each < 0) for each in turned] == [(each > 0) - (each < 0) for each in with_it]
+    assert any(turned)
+    other = lbt(*command, "--out", "turned", *against, "--parameter", "by=0")
+    assert "was opened with by its default, not 0" in other.err
+    venue.time.set(opening)
+    assert not any(sides(lbt(*command, "--out", "still", *against, "--parameter", "by=0")))
+
+
 def test_a_report_is_written_when_it_ends(lbt, venue, model, tmp_path):
     command = ("paper", *MARKET, "--model", model, "--out", tmp_path / "paper", "--via", venue.address)
     outcome = lbt(*command, "--bars", 60, "--report", tmp_path / "report")
@@ -119,6 +153,9 @@ def test_a_report_is_written_when_it_ends(lbt, venue, model, tmp_path):
         ({"--model": "nowhere"}, "nowhere"),
         ({"--via": "http://127.0.0.1:9"}, "bybit gives no answer"),
         ({"--leverage": "900"}, "leverage 900"),
+        ({"--strategy": "lstm_backtrader.strategies:SmaCross"}, "no class SmaCross that is made of LSTMFutures"),
+        ({"--parameter": "renter=True"}, "LSTMFutures has no parameter 'renter'. Did you mean reenter?"),
+        ({"--parameter": "reenter"}, "'reenter' is no parameter. Write name=value, say reenter=True."),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_one(lbt, venue, model, tmp_path, change, message):

@@ -93,7 +93,7 @@ def with_events(candles: pd.DataFrame, path: Path | None, latency: str) -> tuple
 def load_class(place: str, kind: type) -> Any:
     """The class at ``module:Class``, the working directory included; `ConfigError` where there is none."""
     module_name, _, name = place.partition(":")
-    word = "strategy" if kind is bt.Strategy else "indicator"
+    word = "strategy" if issubclass(kind, bt.Strategy) else "indicator"
     if not name:
         raise ConfigError(f"--{word} {place} names no class. Write module:Class, as in my_package.trend:Trend.")
     here = str(Path.cwd())
@@ -104,7 +104,8 @@ def load_class(place: str, kind: type) -> Any:
     except ModuleNotFoundError as error:
         raise ConfigError(f"--{word} {place}: {error}. Run the command where it can be imported from.") from error
     if not (isinstance(found, type) and issubclass(found, kind)):
-        raise ConfigError(f"--{word} {place}: {module_name} has no class {name} that is a Backtrader {word}.")
+        what = f"a Backtrader {word}" if kind in (bt.Strategy, bt.Indicator) else f"made of {kind.__name__}"
+        raise ConfigError(f"--{word} {place}: {module_name} has no class {name} that is {what}.")
     return found
 
 
