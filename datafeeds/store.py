@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from lstm_backtrader.candles import open_times
 from lstm_backtrader.errors import ConfigError, DataError
+from lstm_backtrader.own_files import own_path
 from lstm_backtrader.whole_files import write_whole
 
 from .series import Series, checked_rows, empty_rows
@@ -41,11 +41,7 @@ _INSTANT = pd.Timedelta(microseconds=1)  # a row without a length
 
 def store_path() -> Path:
     """Where the user's store lies: `$LBT_STORE`, else in the user's own data folder."""
-    chosen = os.environ.get("LBT_STORE")
-    if chosen:
-        return Path(chosen)
-    home = os.environ.get("XDG_DATA_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "share") / "lstm_backtrader" / "data"
+    return own_path("LBT_STORE", "data")
 
 
 class Store:

@@ -6,10 +6,8 @@ beside the count alone; each beside entries at random that trade as often, as lo
 
 from __future__ import annotations
 
-import argparse
-import sys
+from argparse import Namespace
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,8 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 
-from lstm_backtrader.candles import Bars, timeframe_seconds
-from lstm_backtrader.errors import DataError, LbtError
+from lstm_backtrader.candles import Bars
+from lstm_backtrader.errors import DataError
 from lstm_backtrader.forecast.elliott_null import ImpulseShare, impulse_share
 from lstm_backtrader.forecast.scheduled import ScheduledForecaster
 from lstm_backtrader.forecast.walkforward import walk_forward
@@ -26,7 +24,6 @@ from lstm_backtrader.indicators.elliott import ElliottWaves
 from lstm_backtrader.reporting.bootstrap import bootstrap_intervals
 from lstm_backtrader.reporting.metrics import daily_returns
 from lstm_backtrader.reporting.recorder import RunRecord
-from lstm_backtrader.reporting.writing import write_text, write_together
 from lstm_backtrader.strategies.baselines import BuyAndHold, RandomEntry
 from lstm_backtrader.strategies.confluence import Confluence, When
 from lstm_backtrader.strategies.elliott_futures import ElliottFutures
@@ -34,6 +31,7 @@ from lstm_backtrader.strategies.line_exits import LineStop
 from lstm_backtrader.strategies.lstm_futures import LSTMFutures
 
 from .accounts import SEEDS, trade
+from .command import parser_of, run, say
 from .market import Cell, cells, plan, read_market
 
 _waves: Any = ElliottWaves  # Backtrader's metaclass takes the data, which a type checker cannot see
@@ -194,43 +192,23 @@ def markets_of(folder: Path) -> list[Path]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train, trade and write the page."""
-    parser = argparse.ArgumentParser(prog="python -m studies.waves", description=(__doc__ or "").partition("\n")[0])
+    said = (__doc__ or "").partition("\n")[0]
+    parser = parser_of("python -m studies.waves", said, timeframes="4h", out="waves.md")
     parser.add_argument("folder", type=Path, help="with candles such as BTCUSDT-1h.parquet and their funding")
-    parser.add_argument("--timeframes", default="4h", help="lengths of bars, default 4h")
-    parser.add_argument("--begin", default="2022-03-01", help="first day to trade, two years after the first bar")
-    parser.add_argument("--seeds", type=int, default=3, help="nets in each ensemble")
-    parser.add_argument("--steps", type=int, default=800, help="optimiser steps a net")
-    parser.add_argument("--work", type=Path, default=Path("runs/study"), help="folder for models")
-    parser.add_argument("--out", type=Path, default=Path("waves.md"), help="the page")
-    given = parser.parse_args(arguments)
-    try:
-        begin = datetime.strptime(given.begin, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        parser.error(f"--begin {given.begin} is no day. Write it like 2022-03-01.")
-    try:
-        timeframes = given.timeframes.split(",")
-        for timeframe in timeframes:
-            timeframe_seconds(timeframe)
-        results = []
-        for cell in cells([read_market(path) for path in markets_of(given.folder)], timeframes):
-            _say(f"{cell.title}: {len(cell.candles):,} bars, training")
-            config = plan(cell.timeframe, begin, given.seeds, given.steps)
-            model = walk_forward(cell.candles, config, folder=given.work / "models" / cell.title.replace(" ", "-"))
-            _say(f"{cell.title}: trading")
-            rows = rows_of(cell, model, pd.Timestamp(begin))
-            results.append((cell, impulse_share(Bars.of(cell.candles)), rows))
-        last = max(cell.candles.index[-1] for cell, _, _ in results)
-        page = page_of(results, f"{begin:%Y-%m-%d} to {last:%Y-%m-%d}")
-        write_together({given.out: lambda path: write_text(path, page)})
-    except LbtError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{given.out}: {len(results)} markets and lengths of bars")
-    return 0
+    return run(parser, arguments, _page)
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _page(given: Namespace) -> tuple[str, int]:
+    results = []
+    for cell in cells([read_market(path) for path in markets_of(given.folder)], given.timeframes):
+        say(f"{cell.title}: {len(cell.candles):,} bars, training")
+        config = plan(cell.timeframe, given.begin, given.seeds, given.steps)
+        model = walk_forward(cell.candles, config, folder=given.work / "models" / cell.title.replace(" ", "-"))
+        say(f"{cell.title}: trading")
+        rows = rows_of(cell, model, pd.Timestamp(given.begin))
+        results.append((cell, impulse_share(Bars.of(cell.candles)), rows))
+    last = max(cell.candles.index[-1] for cell, _, _ in results)
+    return page_of(results, f"{given.begin:%Y-%m-%d} to {last:%Y-%m-%d}"), len(results)
 
 
 if __name__ == "__main__":

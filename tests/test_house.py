@@ -24,7 +24,7 @@ HOMES = {
 # so that a new one has to find its place first.
 FLOORS = {
     0: """errors candles candle_files table_files event_files events
-        own_module joining whole_files futures.rules datafeeds.spans
+        own_module own_files quiet joining whole_files futures.rules datafeeds.spans
         datafeeds.series datafeeds.store_manifest datafeeds.store datafeeds.stored datafeeds.store_check
         datafeeds.store_files datafeeds.ccxt_habits""",
     1: """datafeeds.loopback.market datafeeds.loopback.faults datafeeds.loopback.shelf datafeeds.loopback.binance
@@ -36,7 +36,7 @@ FLOORS = {
         forecast.barriers forecast.description forecast.step forecast.cache forecast.function_code forecast.history
         forecast.train_config forecast.material forecast.schedule forecast.folds forecast.named forecast.registry
         forecast.windows forecast.price_features forecast.flow_features forecast.indicator_features
-        forecast.audit_events forecast.source_files forecast.audit_record
+        forecast.audit_events forecast.source_files forecast.audit_record forecast.array_files
         forecast.zigzag forecast.elliott forecast.wave_series forecast.elliott_features forecast.elliott_null
         forecast.time_features forecast.talib_features forecast.classes forecast.targets forecast.catalogue
         forecast.skill forecast.calibration forecast.conformal forecast.ridge forecast.drift forecast.verdict

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_backtrader.auditing.watching import Watch
+from lstm_backtrader.quiet import errors_alone
 
 Setup = Callable[[pd.DataFrame], bt.Cerebro]
 
@@ -160,22 +159,10 @@ def observe(
     cerebro = setup(candles)
     cerebro.addstrategy(strategy, **params)
     cerebro.addanalyzer(Witness, watch=watch, _name="witness")
-    with _silence():
+    with errors_alone():  # disturbed candles have orders refused and forecasts missing
         ran = cerebro.run(**mode)[0]
     testimony: Testimony = ran.analyzers.witness.testimony()
     return testimony
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """On disturbed candles orders are refused and forecasts missing, which is nothing to warn of."""
-    logger = logging.getLogger("lstm_backtrader")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _named_lines(owner: Any, deep: bool = False) -> Iterator[tuple[str, Any]]:

@@ -18,6 +18,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from lstm_backtrader.forecast.source_files import is_shipped, place_of, source_sha256
+from lstm_backtrader.own_files import own_path
 from lstm_backtrader.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
@@ -79,13 +80,7 @@ def model_subject(model: object) -> Subject | None:
 
 def audits_directory() -> Path | None:
     """Where the user's audits are kept; None if nowhere."""
-    chosen = os.environ.get("LBT_AUDITS")
-    if chosen == "off":
-        return None
-    if chosen:
-        return Path(chosen)
-    home = os.environ.get("XDG_DATA_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "share") / "lstm_backtrader" / "audits"
+    return None if os.environ.get("LBT_AUDITS") == "off" else own_path("LBT_AUDITS", "audits")
 
 
 def keep(record: AuditRecord) -> Path | None:

@@ -12,6 +12,7 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from lstm_backtrader.candles import candles_sha256
+from lstm_backtrader.forecast.array_files import read_array, write_array
 from lstm_backtrader.forecast.protocol import FORECAST_COLUMNS
 
 logger = logging.getLogger(__name__)
@@ -83,7 +85,7 @@ def _from_disk(key: str, candles: pd.DataFrame, compute: Callable[[pd.DataFrame]
             values = _read(path, len(candles))
             if values is None:
                 values = fresh()
-                _write(path, values)
+                write_array(path, values)
                 _prune(directory)
     except OSError as error:
         logger.warning("forecasts are not kept: %s cannot be written (%s)", directory, error.strerror)
@@ -92,27 +94,12 @@ def _from_disk(key: str, candles: pd.DataFrame, compute: Callable[[pd.DataFrame]
 
 
 def _read(path: Path, rows: int) -> Values | None:
-    """The values of a file, None where there is none or it is damaged; reading makes it young again."""
-    try:
-        values = np.load(path)
-        os.utime(path)
-    except FileNotFoundError:
-        return None
-    except (ValueError, EOFError, OSError) as error:
-        logger.warning("%s is damaged (%s) and is computed again", path, error)
-        return None
-    whole = isinstance(values, np.ndarray) and values.dtype == np.float64 and values.shape == (rows, 3)
-    return values if whole else None
-
-
-def _write(path: Path, values: Values) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, values)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """What is kept there; reading makes it young again."""
+    values = read_array(path, (rows, len(FORECAST_COLUMNS)))
+    if values is not None:
+        with suppress(OSError):  # gone meanwhile, or somebody else's
+            os.utime(path)
+    return values
 
 
 def _prune(directory: Path) -> None:

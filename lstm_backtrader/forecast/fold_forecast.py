@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from lstm_backtrader.candles import Bars, candles_sha256
 from lstm_backtrader.errors import DataError
+from lstm_backtrader.forecast.array_files import read_array, write_array
 from lstm_backtrader.forecast.folds import Fold, between
 from lstm_backtrader.forecast.inference import LSTMForecaster
 from lstm_backtrader.forecast.labels import scaled_return
@@ -24,8 +23,6 @@ from lstm_backtrader.forecast.rivals import usual
 from lstm_backtrader.forecast.train_config import TrainConfig
 from lstm_backtrader.forecast.training import FittedNet, Progress, assemble, fit_net, training_key
 from lstm_backtrader.forecast.unseen import Part
-
-logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
@@ -71,16 +68,16 @@ def fold_forecast(
         train_end=fold.train_end.isoformat(),
     )
     path = folder / f"{fold.begin:%Y-%m-%d-%H%M}-{key[:32]}.npy"
-    bars = len(between(candles, fold.begin, fold.end))
-    values = _read(path, bars)
+    shape = (_ROWS, len(between(candles, fold.begin, fold.end)))
+    values = read_array(path, shape)
     if values is None:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            values = _read(path, bars)
+            values = read_array(path, shape)
             if values is None:
                 model = train_fold(seen, fold, config, device=device, threads=threads)
                 values = _of_model(model, seen, fold)
-                _write(path, values)
+                write_array(path, values)
     forecast, prob_up, spread, about, surprise, threshold = values
     return FoldForecast(forecast, prob_up, spread, about, surprise, float(threshold[0]))
 
@@ -122,26 +119,3 @@ def _of_model(model: LSTMForecaster, candles: pd.DataFrame, fold: Fold) -> Float
     mean = target.mean if isinstance(target, ScaledReturn) else 0.0
     about, surprise = (said[0] - centre) / scale, label - mean
     return np.stack([*said, about, surprise, np.full(len(label), model.threshold)])
-
-
-def _read(path: Path, bars: int) -> Floats | None:
-    """The values of a file, None where there is none or it is damaged."""
-    try:
-        values = np.load(path)
-    except FileNotFoundError:
-        return None
-    except (ValueError, EOFError, OSError) as error:
-        logger.warning("%s is damaged (%s); the fold is trained again", path, error)
-        return None
-    is_whole = isinstance(values, np.ndarray) and values.dtype == np.float64 and values.shape == (_ROWS, bars)
-    return values if is_whole else None
-
-
-def _write(path: Path, values: Floats) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, values)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from lstm_backtrader.forecast.trials import Trial
+from lstm_backtrader.own_files import own_path
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +25,7 @@ _PATIENCE_S = 60.0  # another writer needs milliseconds
 
 def ledger_path() -> Path:
     """Where the user's ledger lies."""
-    chosen = os.environ.get("LBT_LEDGER")
-    if chosen:
-        return Path(chosen)
-    home = os.environ.get("XDG_DATA_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "share") / "lstm_backtrader" / "ledger.jsonl"
+    return own_path("LBT_LEDGER", "ledger.jsonl")
 
 
 @dataclass(frozen=True)

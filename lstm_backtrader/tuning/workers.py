@@ -19,6 +19,7 @@ from pathlib import Path
 from lstm_backtrader.errors import LbtError
 from lstm_backtrader.forecast.net_threads import UnwantedError, ended_by
 from lstm_backtrader.own_module import import_file
+from lstm_backtrader.quiet import errors_alone
 from lstm_backtrader.tuning.space import Candidate
 from lstm_backtrader.tuning.stage import FoldOutcome, Stage
 
@@ -47,7 +48,7 @@ def running(stage: Stage, workers: int, own_module: Path | None = None) -> Itera
     Of several workers each is a process of its own, which imports `own_module` first. On leaving, by Ctrl-C or an
     error, too, they give up what they are at.
     """
-    with _quiet():
+    with errors_alone():  # of single trials there are many; the winner's warnings are seen when it is traded
         if workers == 1:
             yield lambda candidate, number: _here(stage, candidate, number)
             return
@@ -64,18 +65,6 @@ def running(stage: Stage, workers: int, own_module: Path | None = None) -> Itera
             finally:
                 is_over.set()
                 pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings of single trials, of which there are many; those of the winner are seen when it is traded."""
-    logger = logging.getLogger("lstm_backtrader")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 @contextmanager
