@@ -494,6 +494,14 @@ def test_the_report_of_a_single_model_shows_how_it_was_trained(lbt, files, tiny_
     assert "walk_forward" not in json.loads((tmp_path / "metrics.json").read_text())
 
 
+def test_shorter_bars_that_are_not_there_are_missed_before_a_walk_forward_trains(lbt, files, tmp_path):
+    plan = ("--train-days", 40, "--step-days", 10, "--intrabar-data", tmp_path / "typo.parquet")
+    outcome = lbt("walk-forward", "--data", files["candles"], *plan, "--out", tmp_path / "run", *TINY)
+    assert outcome.code == 1
+    assert "typo.parquet" in error_line(outcome)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("command", ["train", "walk-forward"])
 def test_a_device_that_is_not_there_is_refused_before_any_work(lbt, tmp_path, command, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)

@@ -73,7 +73,9 @@ FLOORS = {
     5: """paper_account paper_trading
         download_command btrun data_command store_table report_tables train_files instruments
         session bookkeeping trading backtesting evaluating demo venue_tables ledger_table evaluation_tables
-        written_rules options option_blocks config_file terminal mistakes cli __main__ testing
+        written_rules options option_blocks config_file terminal mistakes
+        commands.given commands.trading commands.training commands.judging commands.reports commands.market_data
+        cli __main__ testing
         auditing.watching auditing.witness auditing.timing auditing.runs auditing.keeping
         auditing.subjects auditing.command tuning.config tuning.space tuning.space_file tuning.spans tuning.recorded
         tuning.stage tuning.score tuning.workers tuning.study tuning.search tuning.section tuning.tables
@@ -81,6 +83,7 @@ FLOORS = {
 }
 FLOOR_OF = {f"{PACKAGE}.{name}": floor for floor, names in FLOORS.items() for name in names.split()}
 SUBPACKAGES = (
+    "commands",
     "forecast",
     "futures",
     "indicators",
@@ -113,7 +116,7 @@ ALLOWED = {
     "quantstats": "reporting.tearsheet",
     "matplotlib": "reporting.tearsheet",
     "plotly": "reporting.linked",
-    "typer": "cli options",
+    "typer": "cli options commands.",
     "optuna": "tuning.study tuning.search",
     "arch": "reporting.significance",
     "rich": """terminal store_table report_tables venue_tables ledger_table evaluation_tables
