@@ -59,9 +59,9 @@ class FuturesAccount(ContractTerms):
         Isolated, a position's loss ends at its margin; cross, all losses together end at the wallet balance.
         """
         if self._is_cross:
-            profit = sum(leg.profit(feed.close[0]) for feed, _, leg in self.legs(data))
+            profit = sum(leg.profit(self._last_close(feed)) for feed, _, leg in self.legs(data))
             return profit if data is not None else max(profit, -self.wallet())
-        return sum(leg.isolated_profit(feed.close[0]) for feed, _, leg in self.legs(data))
+        return sum(leg.isolated_profit(self._last_close(feed)) for feed, _, leg in self.legs(data))
 
     def wallet(self) -> float:
         """Cash and margins: what the account would hold without the open profit."""
@@ -75,7 +75,7 @@ class FuturesAccount(ContractTerms):
 
     def notional(self, data: Feed = None) -> float:
         """Worth of the open positions at the last close, settlement coin; long and short count alike."""
-        return sum(leg.notional(feed.close[0]) for feed, _, leg in self.legs(data))
+        return sum(leg.notional(self._last_close(feed)) for feed, _, leg in self.legs(data))
 
     def notional_leverage(self, data: Feed = None) -> float:
         """Notional of the open positions at the last close, as a multiple of equity; 0.0 where equity is 0."""
@@ -110,7 +110,7 @@ class FuturesAccount(ContractTerms):
         behind = self.wallet()
         for feed, _, other in self.legs():
             if other is not leg:
-                price = feed.close[0]
+                price = self._last_close(feed)
                 behind += other.profit(price) - other.contract.requirement(other.size, other.entry, price)
         return behind
 
@@ -121,7 +121,7 @@ class FuturesAccount(ContractTerms):
         """
         needs, behind = [], []
         for feed, _, leg in self.legs():
-            price = feed.close[0]
+            price = self._last_close(feed)
             needs.append(leg.contract.requirement(leg.size, leg.entry, price))
             behind.append(leg.margin + leg.profit(price))
         if not needs:
@@ -134,7 +134,7 @@ class FuturesAccount(ContractTerms):
         """How far price may move to the nearest liquidation, as a fraction of the last close; NaN without one."""
         nearest = float("nan")
         for feed, tradeid, leg in self.legs():
-            distance = leg.side * (1.0 - self.liquidation_price(feed, tradeid) / feed.close[0])
+            distance = leg.side * (1.0 - self.liquidation_price(feed, tradeid) / self._last_close(feed))
             if not nearest <= distance:
                 nearest = distance
         return nearest
@@ -149,7 +149,7 @@ class FuturesAccount(ContractTerms):
             return float(sum(self._asked_notional(data) for data in datas if len(data)))
         margin = unrealized = held = 0.0
         for feed, legs in self._legs.items():
-            price = feed.close[0]
+            price = self._last_close(feed)
             for leg in legs.values():
                 margin += leg.margin
                 unrealized += leg.profit(price) if self._is_cross else leg.isolated_profit(price)
@@ -190,7 +190,7 @@ class FuturesAccount(ContractTerms):
             self.ledger.book_cash(CashEvent(self._now(), amount))
 
     def _asked_notional(self, data: Feed) -> float:
-        held = sum(leg.side * leg.notional(data.close[0]) for _, _, leg in self.legs(data))
+        held = sum(leg.side * leg.notional(self._last_close(data)) for _, _, leg in self.legs(data))
         self.getcommissioninfo(data).held = abs(held)
         return held
 
@@ -228,6 +228,11 @@ class FuturesAccount(ContractTerms):
 
     def _is_last(self) -> bool:
         return sum(1 for _ in self.legs()) == 1
+
+    def _last_close(self, data: Feed) -> float:
+        """Close of the newest bar; where it is missing (NaN), the last price a position of the data has met."""
+        close = float(data.close[0])
+        return self._price(data) if math.isnan(close) else close
 
     def _price(self, data: Feed) -> float:
         """The price at which an open position counts now: inside a bar where it is, else its last close."""

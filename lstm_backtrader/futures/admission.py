@@ -79,6 +79,8 @@ class OrderDesk(FillingAccount):
         """`order` filled at the price it was made at: (leg after, free cash after, part that opens)."""
         at_open = self.p.coo and order.exectype == Order.Market
         price = order.data.open[0] if at_open else order.created.price
+        if math.isnan(price):
+            price = self._price(order.data)
         info = self.getcommissioninfo(order.data)
         leg = copy(leg)
         closed, opened = leg.split(order.executed.remsize)

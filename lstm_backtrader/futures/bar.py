@@ -35,6 +35,16 @@ class Prices(NamedTuple):
     rate: float = math.nan  # funding settled in the bar; NaN: none
     has_mark: bool = False  # whether the mark prices were there
     span: tuple[int, int] | None = None  # open and end in seconds since 1970; None: those of the data's bar
+    fills: bool = True  # whether orders may fill; False where the bar stands at an older price
+
+    def lacks_price(self) -> bool:
+        """Whether one of the traded prices is missing (NaN)."""
+        return math.isnan(sum(self.traded))
+
+    def standing_at(self, last: Point) -> Prices:
+        """A bar without prices: nothing fills, and it stands at the `last` ones, or where its mark is known."""
+        mark = self.mark if self.has_mark else Bar(*[last.mark] * 4)
+        return self._replace(traded=Bar(*[last.traded] * 4), mark=mark, fills=False)
 
     def path(self, low_first: bool) -> tuple[Point, Point, Point, Point]:
         """Open, one extreme, the other, close: the prices a bar is played along."""

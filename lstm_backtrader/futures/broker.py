@@ -168,7 +168,7 @@ class FuturesBroker(BarPlayer):
             self._open_step(step)
             if self.pending:
                 self._fill_past_sessions()
-            self._pay_funding(step)
+            self._pay_funding()
             self._play_step()
         self._finish()
         if self.pending:
@@ -180,13 +180,13 @@ class FuturesBroker(BarPlayer):
                 self.pending.remove(order)
                 self._drop(order)
 
-    def _pay_funding(self, bars: Mapping[Feed, Prices]) -> None:
+    def _pay_funding(self) -> None:
         """Book the rate for each position: out of free cash, then isolated out of the position's own margin.
 
         All are due at one moment: what is received comes first, and small payments before large ones.
         """
         due: list[tuple[float, Feed, int, Leg]] = []
-        for data, prices in bars.items():
+        for data, prices in self._bars.items():
             if data not in self._legs:
                 continue
             self._stamps[data].count(prices, self.ledger.coverage)

@@ -47,8 +47,12 @@ class BarPlayer(LiquidatingAccount):
 
     def _open_step(self, bars: Mapping[Feed, Prices]) -> None:
         """Stand at the open of the bars, or of the shorter bars within them."""
-        self._bars = bars
-        self._at = {data: Point(prices.traded.open, prices.mark.open) for data, prices in bars.items()}
+        self._bars = {data: prices for data, prices in bars.items() if not prices.lacks_price()}
+        if len(self._bars) < len(bars):
+            for data, prices in bars.items():
+                if data not in self._bars and data in self._last:  # else nothing of it was ever held
+                    self._bars[data] = prices.standing_at(self._last[data])
+        self._at = {data: Point(prices.traded.open, prices.mark.open) for data, prices in self._bars.items()}
 
     def _play_step(self) -> None:
         """From the open to the close."""
@@ -75,11 +79,12 @@ class BarPlayer(LiquidatingAccount):
             self.ledger.ambiguous_bars.append(AmbiguousBar(data.datetime[0], data, tuple(sorted(ends))))
 
     def _waiting(self) -> list[Any]:
-        """Orders that may fill in these bars: active, and made before their data's bar."""
+        """Orders that may fill in these bars: active, made before their data's bar, which has prices."""
         return [order for order in self.pending if order.ref not in self._tried and self._may_fill(order)]
 
     def _may_fill(self, order: Any) -> bool:
-        if order.data not in self._bars or not order.active():
+        prices = self._bars.get(order.data)
+        if prices is None or not prices.fills or not order.active():
             return False
         is_older = order.data.datetime[0] > order.created.dt
         return bool(is_older or self.p.coo or order.exectype == Order.Historical)

@@ -95,7 +95,8 @@ class RunRecord:
             end, time = ("entry", trade["entry_time"]) if is_entry else ("exit", trade["exit_time"])
             raise ReportError(
                 f"the {end} of {trade['symbol']} at {time:%Y-%m-%d %H:%M} UTC was filled at a missing price (NaN), "
-                "so the account is worth no number from there. Leave bars without prices out of the data."
+                "so the account is worth no number from there. Leave bars without prices out of the data, or trade "
+                "on FuturesBroker, whose orders wait for a price."
             )
 
 
