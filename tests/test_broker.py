@@ -271,6 +271,43 @@ def test_a_limit_met_at_its_price_does_not_slip():
     assert run.broker.ledger.slippage == 0
 
 
+@pytest.mark.parametrize("kind", ["market", "stop"])
+@pytest.mark.parametrize(("order", "opened"), [(buy, 103), (sell, 97)])
+def test_slippage_is_no_gain_where_a_bar_opens_outside_its_low_and_high(order, opened, kind):
+    given = {"exectype": Order.Stop, "price": 0.5 * (opened + 100)} if kind == "stop" else {}
+    run = play(
+        candles(CALM, (opened, 101, 99, 100)), {0: order(1, **given)}, account(slip_perc=0.005, slip_open=True)
+    )
+
+    assert run.fills()[0][1] == opened
+
+
+@pytest.mark.parametrize(("order", "later"), [(buy, (90, 91, 89, 90)), (sell, (110, 111, 109, 110))])
+def test_what_cheats_on_the_close_slips_whatever_the_next_bar_brings(order, later):
+    run = play(candles(CALM, later), {0: order(1)}, account(slip_fixed=0.5, slip_open=True, coc=True))
+
+    assert run.fills()[0][1] == (100.5 if order is buy else 99.5)
+
+
+@pytest.mark.parametrize("out", [False, True])
+@pytest.mark.parametrize(("order", "limit"), [(buy, 100.2), (sell, 99.8)])
+def test_a_limit_slips_no_further_than_its_price(order, limit, out):
+    broker = account(slip_fixed=0.5, slip_open=True, slip_out=out)
+    run = play(candles(*[CALM] * 2), {0: order(1, exectype=Order.Limit, price=limit)}, broker)
+
+    assert run.fills()[0][1] == limit
+    assert run.broker.ledger.slippage == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("order", "stop", "limit"), [(buy, 100.5, 100.8), (sell, 99.5, 99.2)])
+def test_a_stop_limit_that_takes_the_price_at_its_trigger_slips_as_far_as_its_limit(order, stop, limit):
+    given = {"exectype": Order.StopLimit, "price": stop}
+    run = play(candles(*[CALM] * 2), {0: order(1, plimit=limit, **given)}, account(slip_fixed=0.5))
+
+    assert run.fills()[0][1] == limit
+    assert run.broker.ledger.slippage == pytest.approx(0.3)
+
+
 def test_a_loss_slips_no_further_than_bankruptcy():
     calm = {f"mark_{name}": [100] * 4 for name in ("open", "high", "low", "close")}
     table = candles(CALM, CALM, (91, 91, 80, 85), CALM, **calm)

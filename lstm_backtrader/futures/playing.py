@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -222,22 +223,23 @@ class BarPlayer(LiquidatingAccount):
             self._try_exec_historical(order)
             return
         bar: Bar = self._bars[order.data].traded
-        slips, is_limit, moment = self.p.slip_open or not at_open, False, None
+        low, high = min(bar.low, price), max(bar.high, price)  # a venue may open a bar outside of them
+        slips, is_limit, moment = self.p.slip_open or not at_open, matching.is_limit(order), None
         if order.exectype == Order.Market:
             slips = self.p.slip_open
-            if self.p.coc and order.info.get("coc", True):
-                price, moment = order.created.pclose, order.created.dt
-        elif matching.is_limit(order):
-            wanted, is_limit = matching.level(order), True
+            if self.p.coc and order.info.get("coc", True):  # this bar came later, and bounds nothing
+                price, moment, low, high = order.created.pclose, order.created.dt, -math.inf, math.inf
+        elif is_limit:
+            wanted = matching.level(order)
             if price < wanted if order.isbuy() else price > wanted:
-                slips = slips and (at_open or price == bar.open)
-                bar = bar._replace(high=min(bar.high, wanted), low=max(bar.low, wanted))
+                slips = slips and (at_open or not order.info["maker"])
+                low, high = max(low, wanted), min(high, wanted)
             else:
                 price, slips = wanted, False
-        if order.isbuy():
-            slipped = self._slip_up(bar.high, price, doslip=slips, lim=is_limit)
-        else:
-            slipped = self._slip_down(bar.low, price, doslip=slips, lim=is_limit)
+        slip, furthest = (self._slip_up, high) if order.isbuy() else (self._slip_down, low)
+        slipped = slip(furthest, price, doslip=slips, lim=is_limit)
+        if is_limit and slipped is not None:  # `slip_out` leaves the bar, but no limit
+            slipped = min(slipped, wanted) if order.isbuy() else max(slipped, wanted)
         self._execute(order, ago=0, price=slipped, dtcoc=moment, met_at=price)
 
     def _note_rest(self, order: Any) -> None:
