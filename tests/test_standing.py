@@ -214,6 +214,38 @@ def test_an_entry_filled_in_parts_risks_all_of_them(broker):
     assert trade["r_multiple"] == pytest.approx(trade["net_profit"] / risk)
 
 
+@every_account
+def test_orders_that_enter_in_one_bar_are_one_position_and_share_its_risk(broker):
+    def two(strategy):
+        strategy.buy_bracket(size=1, exectype=Order.Market, stopprice=95, limitprice=120)
+        strategy.buy_bracket(size=1, exectype=Order.Market, stopprice=95, limitprice=120)
+
+    (trade,) = trades([CALM, CALM, (100, 100, 94, 96), CALM], broker, {0: two}).to_dict("records")
+    assert of(trade, "size", "initial_stop", "r_multiple") == (2, 95, pytest.approx(-1))
+
+
+@every_account
+def test_of_several_stops_placed_after_the_entry_the_nearest_bounds_the_risk(broker):
+    def both(strategy):
+        sell_stop(90)(strategy)
+        sell_stop(96)(strategy)
+
+    (trade, *_) = trades([CALM] * 8, broker, {0: buy, 1: both, 4: leave}).to_dict("records")
+    assert trade["initial_stop"] == 96
+
+
+@every_account
+def test_a_stop_that_a_partial_target_cancels_in_the_bar_of_the_entry_was_one(broker):
+    def entry(strategy):
+        buy(strategy)
+        stop = strategy.sell(size=2, exectype=Order.Stop, price=95)
+        strategy.sell(size=1, exectype=Order.Limit, price=101, oco=stop)
+
+    (trade,) = trades([CALM, (100, 102, 99, 100), CALM, CALM], broker, {0: entry, 2: leave}).to_dict("records")
+    assert trade["initial_stop"] == 95
+    assert trade["r_multiple"] > 0
+
+
 def test_a_trade_still_open_has_a_stop_and_no_result():
     (trade,) = trades([CALM] * 3, account, {0: long_bracket}).to_dict("records")
     assert trade["initial_stop"] == 95

@@ -93,9 +93,10 @@ class Trade:
     order: int = 0  # the one that entered it first
     size: float = 0.0  # signed, now
     carry: float = 0.0
-    first_size: float = 0.0  # of what the first order entered, and its carry
+    first_size: float = 0.0  # of what the first order entered, or others in its first bar, and its carry
     first_carry: float = 0.0
     stop: Stop | None = None
+    stop_bar: int = 0  # in which that was told
     largest: float = 0.0
     entered: float = 0.0  # absolute size bought in
     entry_value: float = 0.0
@@ -145,7 +146,7 @@ class Trade:
         carry = self.profit(self.instrument, fill.size, fill.price, self.reference)
         self.carry += carry
         self.size += fill.size
-        if fill.order == self.order and not self.left:
+        if not self.left and (fill.order == self.order or fill.bar == self.entry_bar):
             self.first_size += fill.size
             self.first_carry += carry
         self.largest = max(self.largest, abs(self.size))
@@ -184,17 +185,20 @@ class Trade:
 
         `bar` of the instrument: one that comes later than a bar after the entry is none it was entered with.
         """
-        if self.stop is None and self.first_size and bar - self.entry_bar <= LATEST_STOP:
-            closing = (stop for stop in standing if stop.side == -self.side)
-            losing = [stop for stop in closing if 0.0 < self._distance(stop) < math.inf]
-            self.stop = min(losing, key=self._distance, default=None)
+        if not self.first_size or bar - self.entry_bar > LATEST_STOP or (self.stop and bar > self.stop_bar):
+            return
+        closing = (stop for stop in standing if stop.side == -self.side)
+        losing = [stop for stop in closing if 0.0 < self._distance(stop) < math.inf]
+        if self.stop is not None:
+            losing.append(self.stop)
+        self.stop, self.stop_bar = min(losing, key=self._distance, default=None), bar
 
     def _distance(self, stop: Stop) -> float:
         return self.side * (self.reference - stop.price)
 
     def withdraw(self, bar: int, order: int) -> None:
-        """A stop that goes within the bar of the entry was to enter the other side: it protected nothing."""
-        if self.stop is not None and self.stop.order == order and bar == self.entry_bar:
+        """A stop that the entry cancels, within its bar, was to enter the other side: it protected nothing."""
+        if self.stop is not None and self.stop.order == order and bar == self.entry_bar and not self.left:
             self.stop = None
 
     def risk(self) -> float:
