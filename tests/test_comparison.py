@@ -1,6 +1,7 @@
 """Several runs side by side: how they are named, what is made of them, and what cannot be compared."""
 
 import json
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -82,14 +83,19 @@ def test_curves_of_other_spans_begin_where_they_begin_and_stay_where_they_ended(
     assert curves["short"].iloc[:20].isna().all()
     assert curves["short"].iloc[30:].eq(curves["short"].iloc[29]).all()
     assert curves["long"].iloc[0] == 1.0
+    assert together([short, run_of("long", curve(2))]).index.equals(DAYS)  # in whatever order they come
 
 
 def test_a_stock_broker_and_other_spans_are_flagged_and_texts_escaped(tmp_path):
-    runs = [run_of(EVIL, curve(1), is_stock=True), run_of("B", curve(2, days=DAYS[5:]), parameters={EVIL: EVIL})]
+    runs = [
+        run_of(EVIL, curve(1), flags={"no funding, no liquidation": "red", "few trades": "yellow"}),
+        run_of("B", curve(2, days=DAYS[5:]), parameters={EVIL: EVIL}),
+    ]
     compare(runs, tmp_path / "page.html", title=EVIL)
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "alert(" not in html.replace("alert(&quot;", "")
-    assert "a stock broker, no funding, no liquidation simulated." in html
+    assert f"No funding, no liquidation: {escape(EVIL)}." in html
+    assert "few trades" not in html.lower()
     assert "other spans" in html
 
 

@@ -11,6 +11,8 @@ from lstm_backtrader.auditing.command import Targets, audit_steps
 from lstm_backtrader.auditing.keeping import keep_audits
 from lstm_backtrader.forecast.audit import AuditPlan
 from lstm_backtrader.reporting import report as report_module
+from lstm_backtrader.reporting.compared import stored_runs
+from lstm_backtrader.reporting.comparison import compare
 from lstm_backtrader.reporting.look_ahead import look_ahead_notes, look_ahead_of
 from lstm_backtrader.strategies import BuyAndHold, LSTMFutures
 
@@ -175,6 +177,20 @@ def test_neither_report_nor_audit_fails_where_the_records_cannot_be(candles, tmp
     assert [message.partition(":")[0] for message in caplog.messages if "look" not in message][:1] == [
         "reports will not know of this audit"
     ]
+
+
+def test_a_comparison_names_the_runs_that_were_not_audited_or_not_clean(candles, tmp_path):
+    lbt.audit(Follows, candles, {"ahead": 1}, plan=QUICK)
+    runs = {"A": run(candles, Follows), "B": run(candles, BuyAndHold)}
+    metrics = lbt.report(runs, tmp_path / "both").metrics
+    assert metrics["runs"]["A"]["flags"]["look-ahead found"] == "red"
+    assert "look-ahead found" not in metrics["runs"]["B"]["flags"]
+    assert "Look-ahead found: A." in (tmp_path / "both" / "report.html").read_text(encoding="utf-8")
+
+    for name, each in runs.items():
+        lbt.report(each, tmp_path / name)
+    compare(stored_runs([tmp_path / "A", tmp_path / "B"]), tmp_path / "page.html")
+    assert "Look-ahead found: A." in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_bare_record_says_nothing_of_look_ahead(candles):

@@ -47,6 +47,19 @@ def ideas(tmp_path, monkeypatch):
     forget()
 
 
+def test_the_packages_above_what_it_imports_are_part_of_it(ideas, tmp_path):
+    below = tmp_path / "ideas_of_mine" / "below"
+    below.mkdir()
+    (below / "leaf.py").write_text("DEEP = 0\n")
+    (below / "__init__.py").write_text("")
+    files = {"trend": STRATEGY + "from ideas_of_mine.below.leaf import DEEP\n", "helper": "AHEAD = 0\n"}
+    first = source_sha256(ideas(**files, late="", other=""))
+
+    (below / "__init__.py").write_text("import backtrader\n")
+
+    assert source_sha256(ideas()) != first
+
+
 def test_a_change_of_its_file_or_of_one_it_imports_makes_another_class(ideas):
     # given
     files = {"trend": STRATEGY, "helper": "AHEAD = 0\n", "late": "LATER = 0\n", "other": "IDLE = 0\n"}

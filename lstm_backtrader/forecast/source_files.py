@@ -68,7 +68,10 @@ def _is_own(module: ModuleType, path: Path, own: str) -> bool:
 
 
 def _imported(module: ModuleType, content: bytes) -> Iterator[ModuleType]:
-    """Every module that the code of `module` imports anywhere, as far as that has happened."""
+    """Every module that the code of `module` imports anywhere, as far as that has happened, and its package."""
+    package = sys.modules.get(module.__name__.rpartition(".")[0])
+    if package is not None:
+        yield package
     try:
         tree = ast.parse(content)
     except SyntaxError:  # edited since it was imported

@@ -12,8 +12,10 @@ import pandas as pd
 
 from lstm_backtrader.errors import ReportError
 from lstm_backtrader.reporting.equity_files import read_equity
+from lstm_backtrader.reporting.look_ahead import look_ahead_notes, look_ahead_of
 from lstm_backtrader.reporting.metrics import Figures, clean_equity, daily_returns, return_metrics
-from lstm_backtrader.reporting.recorder import NeverTradedError, RunRecord, run_record
+from lstm_backtrader.reporting.notes import account_notes, flags_of
+from lstm_backtrader.reporting.recorder import NeverTradedError, run_record
 
 FEWEST_RUNS = 2
 
@@ -27,7 +29,7 @@ class ComparedRun:
     equity: pd.Series
     start_equity: float
     parameters: Mapping[str, object] = field(default_factory=dict)
-    is_stock: bool = False  # neither funding nor liquidation was simulated
+    flags: Mapping[str, str] = field(default_factory=dict)  # of its own report: name to `red` or `yellow`
 
     @property
     def daily(self) -> pd.Series:
@@ -53,21 +55,24 @@ def compared_runs(results: object) -> list[ComparedRun]:
         runs = [_of(name, each) for name, each in named.items()]
     else:
         records, lost = _traded(dict(enumerate(_listed(results))))
-        runs = _named_by_parameters([run_record(each) for each in records.values()])
+        runs = _named_by_parameters(list(records.values()))
     if lost and len(runs) < FEWEST_RUNS:
         raise ReportError(f"of {len(runs) + len(lost)} runs {len(runs)} can be compared: {lost[0]}")
     return _at_least_two(runs)
 
 
 def _traded(results: Mapping[Any, object]) -> tuple[dict[str, object], list[NeverTradedError]]:
-    """Equity, and records of the runs that reached `next()`; and why the others have none."""
+    """Equity, and results of the runs that reached `next()`; and why the others have none."""
     found: dict[str, object] = {}
     lost = []
     for name, each in results.items():
         try:
-            found[str(name)] = each if isinstance(each, pd.Series) else run_record(each)
+            if not isinstance(each, pd.Series):
+                run_record(each)
         except NeverTradedError as error:
             lost.append(error)
+        else:
+            found[str(name)] = each
     return found, lost
 
 
@@ -81,21 +86,23 @@ def _of(name: str, results: object) -> ComparedRun:
     if isinstance(results, pd.Series):
         curve = clean_equity(results)
         return ComparedRun(name, return_metrics(curve), curve, float(curve.iloc[0]))
-    return _recorded(name, run_record(results))
+    return _recorded(name, results)
 
 
-def _recorded(name: str, record: RunRecord) -> ComparedRun:
-    equity = clean_equity(record.equity["equity"])
-    start = record.totals.start_equity
-    return ComparedRun(name, record.metrics(), equity, start, dict(record.params), not record.has_ledger)
+def _recorded(name: str, results: object) -> ComparedRun:
+    record = run_record(results)
+    equity, account = clean_equity(record.equity["equity"]), record.metrics()
+    notes = (*look_ahead_notes(look_ahead_of(results)), *account_notes(record, account))
+    return ComparedRun(name, account, equity, record.totals.start_equity, dict(record.params), flags_of(notes))
 
 
 def _listed(results: object) -> Iterable[object]:
     return results if isinstance(results, list) else [results]
 
 
-def _named_by_parameters(records: Sequence[RunRecord]) -> list[ComparedRun]:
+def _named_by_parameters(runs: Sequence[object]) -> list[ComparedRun]:
     """By the parameters in which they differ; the strategy's name where they differ in none."""
+    records = [run_record(each) for each in runs]
     changed = {
         name
         for record in records
@@ -103,13 +110,13 @@ def _named_by_parameters(records: Sequence[RunRecord]) -> list[ComparedRun]:
         if any(other.params.get(name) != record.params[name] for other in records)
     }
     found: dict[str, ComparedRun] = {}
-    for record in records:
+    for results, record in zip(runs, records, strict=True):
         told = ", ".join(f"{name}={value}" for name, value in record.params.items() if name in changed)
         name = told or record.strategy
         number = 2
         while name in found:
             name, number = f"{told or record.strategy} ({number})", number + 1
-        run = _recorded(name, record)
+        run = _recorded(name, results)
         found[name] = replace(run, parameters={key: record.params[key] for key in record.params if key in changed})
     return list(found.values())
 
@@ -122,11 +129,11 @@ def _stored(name: str, folder: Path) -> ComparedRun:
     try:
         account, inputs = document["account"], document["inputs"]
         start = float(account["start_equity"])
-        told = dict(inputs.get("parameters") or {})
+        told, flags = dict(inputs.get("parameters") or {}), dict(document.get("flags") or {})
     except (KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{file} holds no run ({type(error).__name__}: {error}). Report it again.") from error
     equity = clean_equity(read_equity(folder / "equity.parquet")["equity"])
-    return ComparedRun(name, account, equity, start, told, inputs.get("futures") is False)
+    return ComparedRun(name, account, equity, start, told, flags)
 
 
 def read_document(file: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,9 @@ def compare(
         {
             "schema": SCHEMA,
             "title": heading,
-            "runs": {run.name: {"account": run.account, "parameters": run.parameters} for run in runs},
+            "runs": {
+                run.name: {"account": run.account, "parameters": run.parameters, "flags": run.flags} for run in runs
+            },
             "best": best.name,
             "significance": luck.document(),
             "inputs": provenance(),
@@ -108,7 +110,7 @@ def tries_of(runs: Sequence[ComparedRun], best: ComparedRun) -> Tries:
 def together(runs: Sequence[ComparedRun]) -> pd.DataFrame:
     """(T, runs) equity over what each began with; before its first bar a run has none, after its last it stays."""
     columns = {run.name: run.equity / run.start_equity for run in runs}
-    return pd.concat(columns, axis=1).sort_index().ffill()
+    return pd.concat(columns, axis=1, sort=True).ffill()
 
 
 def _page(
@@ -144,16 +146,21 @@ def _notes(runs: Sequence[ComparedRun], left_out: int) -> list[Note]:
             "shorter than they need."
         )
         notes.append(Note("runs left out", text))
-    stock = [run.name for run in runs if run.is_stock]
-    if stock:
-        named = f"{', '.join(stock)}: a" if len(stock) < len(runs) else "A"
-        text = f"{named} stock broker, no funding, no liquidation simulated."
-        notes.append(Note("no funding, no liquidation", text, "red"))
+    notes += _flagged(runs)
     if len({(run.equity.index[0], run.equity.index[-1]) for run in runs}) > 1:
         notes.append(
             Note("other spans", "The runs are of different spans: their figures do not compare as they stand.")
         )
     return notes
+
+
+def _flagged(runs: Sequence[ComparedRun]) -> Iterator[Note]:
+    """The red flags of the runs, and what is not known of their look-ahead."""
+    for flag, level in {flag: level for run in runs for flag, level in run.flags.items()}.items():
+        if level == "red" or flag.startswith("look-ahead"):
+            named = [run.name for run in runs if flag in run.flags]
+            told = "all runs" if len(named) == len(runs) else ", ".join(named)
+            yield Note(flag, f"{flag.capitalize()}: {told}.", "red" if level == "red" else "yellow")
 
 
 def _chart(runs: Sequence[ComparedRun], curves: pd.DataFrame, title: str) -> LinkedChart:

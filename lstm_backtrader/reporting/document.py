@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lstm_backtrader.reporting.notes import flags_of
 from lstm_backtrader.reporting.run_page import Story
 from lstm_backtrader.reporting.writing import plain
 
@@ -31,7 +32,7 @@ def document(story: Story) -> dict[str, Any]:
             "forecast_quality": story.quality,
             "simulation": None if record is None else record.simulation,
             "notes": [note.text for note in story.notes],
-            "flags": {note.flag: note.level for note in story.notes if note.level != "plain"},
+            "flags": flags_of(story.notes),
             "look_ahead": [each.document() for each in story.look_ahead],
             "span": story.span,
             "inputs": story.inputs,

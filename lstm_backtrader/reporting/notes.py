@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,11 @@ class Note:
     flag: str
     text: str
     level: Literal["red", "yellow", "plain"] = "yellow"
+
+
+def flags_of(notes: Iterable[Note]) -> dict[str, str]:
+    """Their flags, name to `red` or `yellow`."""
+    return {note.flag: note.level for note in notes if note.level != "plain"}
 
 
 def verdict(account: Figures, benchmark: Figures | None, benchmark_name: str) -> str:
@@ -49,7 +54,7 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
     if unpriced:
         text = (
             f"Prices are missing on {unpriced:,} of {len(record.equity):,} bars: the account stands there at the "
-            "last one known, and no stop or liquidation could be met."
+            "last one known, and no order could be met, nor a liquidation without a mark price."
         )
         notes.append(Note("prices missing", text))
     if not record.has_ledger:
