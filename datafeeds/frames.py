@@ -223,7 +223,7 @@ def _check_index(index: pd.Index) -> None:
     if not isinstance(index, pd.DatetimeIndex):
         raise DataError(
             f"the index holds {index.dtype}, not the bars' open times. "
-            f"Give it a DatetimeIndex in UTC, or use `lstm_backtrader.read_candles`."
+            f"Give it a DatetimeIndex in UTC, or the table to `lstm_backtrader.read_candles` first."
         )
     if index.tz is not None and str(index.tz) not in ("UTC", "UTC+00:00", "tzutc()"):
         raise DataError(f"the stamps are in {index.tz}, not UTC. Use `candles.tz_convert('UTC')`.")

@@ -1,4 +1,4 @@
-"""Reading candles from files: Parquet, CSV and feather, with funding and mark price joined as columns."""
+"""Reading candles from files or tables: Parquet, CSV, feather, pandas; funding and mark price join as columns."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from lstm_backtrader.events import join_events
 from lstm_backtrader.joining import join_funding, join_mark
 from lstm_backtrader.table_files import read_table
 
+Given = str | Path | pd.DataFrame
+
 
 def read_candles(
-    path: str | Path,
-    funding: str | Path | None = None,
-    mark: str | Path | None = None,
+    path: Given,
+    funding: Given | None = None,
+    mark: Given | None = None,
     *,
     events: str | Path | None = None,
     latency: str = "0s",
 ) -> pd.DataFrame:
     """Candles from Parquet, CSV or feather (freqtrade's too), checked, with funding, mark price and events joined.
 
-    `path`: a file, or a series of the store, "bybit:BTC/USD:BTC:1h", which brings mark price and funding along.
-    `funding`: file with a time column and `funding_rate` (fraction of notional; positive: longs pay). A stamp
-    goes to the bar that holds it; two in one bar are added. `mark`: candles of the mark price, same bar
+    `path`: a file, a series of the store, "bybit:BTC/USD:BTC:1h", which brings mark price and funding along, or a
+    table, of ccxt's rows say: ``DataFrame(rows, columns=["timestamp", "open", "high", "low", "close", "volume"])``.
+    `funding`: file or table with a time column and `funding_rate` (fraction of notional; positive: longs pay). A
+    stamp goes to the bar that holds it; two in one bar are added. `mark`: candles of the mark price, same bar
     length. `events`: file of `read_events`; each of its columns of numbers stands at the bar it is known by,
     `latency` after its publication (see `join_events`). What was mended or found is in `.attrs["notes"]`, a list of
     lines. Raises `DataError`.
@@ -36,10 +39,10 @@ def read_candles(
     timeframe_s = bar_seconds(open_times(candles.index))
     attrs = candles.attrs
     if mark is not None:
-        candles, line = join_mark(candles, timeframe_s, read_table(mark), mark)
+        candles, line = join_mark(candles, timeframe_s, *_read(mark, "mark"))
         attrs["notes"].append(line)
     if funding is not None:
-        candles, line = join_funding(candles, timeframe_s, read_table(funding), funding)
+        candles, line = join_funding(candles, timeframe_s, *_read(funding, "funding"))
         attrs["notes"].append(line)
     candles.attrs = attrs
     if events is not None:
@@ -63,12 +66,19 @@ def names_series(path: str | Path) -> bool:
     return not Path(path).exists() and re.match(r"[a-z0-9_]{2,}:", str(path)) is not None
 
 
-def _candles(path: str | Path) -> pd.DataFrame:
-    if names_series(path):
+def _read(given: Given, name: str) -> tuple[pd.DataFrame, str]:
+    """The table, column names in small letters, and what messages call it: its file, or `name`."""
+    if isinstance(given, pd.DataFrame):
+        return given.rename(columns=lambda column: str(column).strip().lower()), name
+    return read_table(given), str(given)
+
+
+def _candles(path: Given) -> pd.DataFrame:
+    if not isinstance(path, pd.DataFrame) and names_series(path):
         from lstm_backtrader.datafeeds.series import parse_series
         from lstm_backtrader.datafeeds.stored import stored_candles
 
         return stored_candles(parse_series(str(path)))
-    candles, notes = check_candles(read_table(path), str(path))
+    candles, notes = check_candles(*_read(path, "candles"))
     candles.attrs = {"notes": notes.lines()}
     return candles

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 KEY_DIGITS = 8
+_WITH_WIDTH = 60  # columns of what a trial was tried with, which takes as many lines as it needs
 
 
 def trials_table(trials: Iterable[Trial]) -> Table:
@@ -32,8 +33,14 @@ def trials_table(trials: Iterable[Trial]) -> Table:
         "validation IC",
         "last tried",
     ):
-        right = heading in ("Sharpe", "return", "validation IC")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+        right, is_long = heading in ("Sharpe", "return", "validation IC"), heading == "with"
+        table.add_column(
+            heading,
+            justify="right" if right else "left",
+            no_wrap=not is_long,
+            overflow="fold",
+            max_width=_WITH_WIDTH if is_long else None,
+        )
     for trial in trials:
         market, figures = trial.market, trial.figures
         table.add_row(
@@ -69,10 +76,19 @@ def _written(config: object) -> str:
     if not isinstance(config, dict):
         return str(config)
     parts = (
-        f"{name}({_written(value)})" if isinstance(value, dict) else f"{name}={value}"
+        f"{name}({_written(value)})" if isinstance(value, dict) else f"{name}={_value(value)}"
         for name, value in config.items()
     )
     return " ".join(parts)
+
+
+def _value(value: object) -> str:
+    """A list parted by commas, a number without needless digits, a midnight as its day."""
+    if isinstance(value, list):
+        return ",".join(map(_value, value)).replace(", ", ",")
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value).removesuffix(" 00:00:00+00:00")
 
 
 def _number(value: Figure, form: str) -> str:

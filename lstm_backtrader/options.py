@@ -105,7 +105,13 @@ From = Annotated[
     datetime | None, Option("--from", formats=DAY, help="First day to trade, UTC; default the first unseen bar.")
 ]
 Until = Annotated[datetime | None, Option(formats=DAY, help="Last day to trade, UTC, whole.")]
-ContractName = Annotated[str | None, Option(help="What is traded, say bybit:BTC/USD:BTC; `lbt venues` lists them.")]
+ContractName = Annotated[
+    str | None,
+    Option(
+        help="What is traded, say bybit:BTC/USD:BTC; `lbt venues` lists them. Default the market of a series of "
+        "the store, else a large linear one."
+    ),
+]
 Cash = Annotated[float | None, Option(help="Start equity in the settlement coin; default 10000 dollars or 1 coin.")]
 Leverage = Annotated[float, Option(help="Exchange leverage.")]
 MarginModeName = Annotated[str, Option(help="isolated, or cross.")]

@@ -71,6 +71,7 @@ def comparison_parts(metrics: Mapping[str, Any]) -> Parts:
     return [
         columns_table("run", runs, known, 2) if few else rows_table("run", runs, known, 2),
         f"Highest Sharpe ratio: {metrics['best']}",
+        *metrics.get("notes", []),
         *metrics["significance"]["sentences"],
     ]
 

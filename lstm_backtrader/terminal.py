@@ -118,17 +118,27 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def catalogue_tables(features: Sequence[FeatureLine], labels: Sequence[LabelLine]) -> tuple[Table, Table]:
-    """What a model can see, and what it can learn to forecast."""
-    seen = _table("feature", "default", "bars read", "more columns", "")
+def catalogue_lines(features: Sequence[FeatureLine], labels: Sequence[LabelLine]) -> list[str]:
+    """What a model can see and learn to forecast: a name as it is typed, and below it what that is.
+
+    No table: some of the names are wider than half a terminal, and one that is cut cannot be typed.
+    """
+    lines = ["features: what a model can see, * by default"]
     for each in features:
-        seen.add_row(each.text, "yes" if each.is_default else "", each.memory, each.columns, each.description)
-    learned = _table("label", "bars ahead", "")
+        column = f", of the column {each.columns}" if each.columns else ""
+        lines += [
+            f"{'*' if each.is_default else ' '} {each.text}   reads {_bars(each.memory)}{column}",
+            f"      {each.description}",
+        ]
+    lines += ["", "labels: what it can learn to forecast"]
     for label in labels:
-        learned.add_row(label.text, label.horizon, label.description)
-    for table in (seen, learned):
-        table.columns[-1].justify = "left"
-    return seen, learned
+        lines += [f"  {label.text}   {_bars(label.horizon)} ahead", f"      {label.description}"]
+    return lines
+
+
+def _bars(number: str) -> str:
+    """1 bar, 24 bars, or that it goes by the parameters."""
+    return f"{number} bar{'s' * (number != '1')}" if number.isdecimal() else f"bars {number}"
 
 
 def audit_table(report: AuditReport) -> Table:

@@ -57,6 +57,24 @@ def test_a_refusal_names_the_file_and_its_row(candles, write_csv):
 # --- files that are none ------------------------------------------------------------------------------------
 
 
+def test_tables_are_read_as_files_are(candles):
+    # given: rows as ccxt gives them, funding and mark price as pandas has them
+    stamps = candles.index.as_unit("ms").asi8
+    rows = [[stamp, *values] for stamp, values in zip(stamps.tolist(), candles.to_numpy().tolist(), strict=True)]
+    table = pd.DataFrame(rows, columns=["Timestamp", "Open", "High", "Low", "Close", "Volume"])
+    funding = pd.DataFrame({"funding_rate": [0.0001]}, index=candles.index[8:9])
+
+    # when
+    read = read_candles(table, funding=funding, mark=candles)
+
+    # then
+    pd.testing.assert_frame_equal(read[candles.columns], candles, check_freq=False)
+    assert read["funding_rate"].iloc[8] == 0.0001
+    assert read["mark_close"].to_numpy() == pytest.approx(candles["close"].to_numpy())
+    with pytest.raises(DataError, match="candles: no time column; found open, high"):
+        read_candles(table.set_index("Timestamp"))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"nowhere.csv: no such file. Give a Parquet, CSV or feather file"):
         read_candles(tmp_path / "nowhere.csv")

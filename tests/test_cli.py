@@ -139,7 +139,8 @@ def test_features_and_labels_are_listed(lbt):
     shown = lbt("features").out
     for text in ("rsi:span=14", "log_return:span=24", "event:column=COLUMN", "three_classes:horizon=24", "talib"):
         assert text in shown
-    assert re.search(r"macd:fast=12:slow=26:signal=9:span=14 +161 +Histogram of the MACD", shown)
+    assert re.search(r"macd:fast=12:slow=26:signal=9:span=14 +reads 161 bars\n +Histogram of the MACD", shown)
+    assert "* event:column=COLUMN   reads 1 bar, of the column COLUMN" in shown
 
 
 def test_a_model_is_trained_on_chosen_features_and_classes(lbt, files, tmp_path):
@@ -200,7 +201,7 @@ def test_a_file_brings_features_and_labels_of_ones_own(lbt, files, tmp_path):
     assert "unknown feature 'climb'" in error_line(without)
     assert trained.code == 0, trained.err
     assert tested.code == 0, tested.err
-    assert re.search(r"climb:span=5 +6 +Close over the close", listed.out)
+    assert re.search(r"climb:span=5 +reads 6 bars\n +Close over the close", listed.out)
     assert "feature 'climb' is registered by the module 'somebodys_ideas'" in error_line(forgotten)
 
 
@@ -739,6 +740,9 @@ def test_evaluate_prints_its_tables_and_writes_what_it_says(lbt, files, tiny_art
     ):
         assert shown in outcome.out, shown
     assert document["verdict"]["words"] in outcome.out
+    assert "…" not in outcome.out  # on a terminal of 80 columns no figure is cut
+    for fold in document["folds"]:
+        assert f"{fold['begin'][:10]} to {fold['last'][:10]}" in outcome.out
     assert (document["span"]["begin"][:10], document["span"]["last"][:10]) == ("2020-03-20", "2020-04-10")
     assert {"data_sha256", "model_sha256", "manifest_sha256"} <= document["inputs"].keys()
     assert (tmp_path / "e" / "report.html").is_file()

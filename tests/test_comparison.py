@@ -99,6 +99,15 @@ def test_a_stock_broker_and_other_spans_are_flagged_and_texts_escaped(tmp_path):
     assert "other spans" in html
 
 
+def test_runs_in_different_coins_or_spans_are_said_not_to_compare():
+    runs = [run_of("A", curve(1), coin="USDT"), run_of("B", curve(2, days=DAYS[5:]), coin="BTC")]
+    notes = compare(runs, None)["notes"]
+    assert any("different coins, BTC and USDT" in note for note in notes)
+    assert any("different spans" in note for note in notes)
+    alike = compare([run_of("A", curve(1), coin="USDT"), run_of("B", curve(2))], None)["notes"]
+    assert not any("different" in note for note in alike)
+
+
 def test_many_runs_are_listed_and_the_best_are_drawn(tmp_path):
     compare(noise(30), tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -169,6 +178,7 @@ def test_the_command_compares_folders_and_shows_one(tmp_path, monkeypatch, capsy
     sharpe = return_metrics(curve(1))["sharpe"]
     assert f"{abs(sharpe):.2f}" in said
     assert f"report: {tmp_path / 'c' / 'report.html'}" in said
+    assert "chosen with hindsight" in said
     assert (tmp_path / "c" / "metrics.json").exists()
     for folder in ("a", "c"):
         assert lbt(monkeypatch, "show", tmp_path / folder) == 0

@@ -164,7 +164,9 @@ def test_other_commands_take_a_series_of_the_store_as_data(lbt, tiny_market, tmp
     assert traded.code == 0, traded.err
     assert f"{NAME}: 2,600 bars" in traded.out
     assert NAME in lbt("ledger").out
-    inputs = json.loads((tmp_path / "run" / "metrics.json").read_text())["inputs"]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["simulation"]["contract"] == "bybit:BTC/USD:BTC"  # without --contract that of the series
+    inputs = metrics["inputs"]
     assert inputs["data_sha256"] == candles_sha256(tiny_market[["open", "high", "low", "close", "volume"]])
     missing = lbt("train", "--data", "bybit:X/USDT:USDT:1h", "--out", tmp_path / "other")
     assert missing.code == 1

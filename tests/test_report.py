@@ -16,7 +16,7 @@ from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import DataError, ReportError
 from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.reporting import report as report_module
-from lstm_backtrader.reporting.notes import forecast_notes
+from lstm_backtrader.reporting.notes import forecast_notes, verdict
 from lstm_backtrader.reporting.report import RunReport, read_equity, report, report_from_equity
 from lstm_backtrader.reporting.writing import plain
 
@@ -197,6 +197,11 @@ def test_equity_is_read_from_csv_with_times_in_the_first_column(tmp_path):
         ("equity.csv", "time,equity\nsoon,1\n", "a time of .* cannot be read"),
         ("equity.csv", "time,equity,benchmark\n2024-01-01,1,high\n", "column `benchmark` of .* holds text"),
         ("equity.csv", "time,equity\n2024-01-30,1\n31.01.2024,1\n", r"a time of .* cannot be read: [^\n]*$"),
+        (
+            "equity.csv",
+            "time,equity\n01.02.2024,1\n02.02.2024,1\n",
+            r"a time of .*equity.csv cannot be read: Time data 01\.02\.2024 is not ISO8601 format\. Use 2024-01-31",
+        ),
         ("equity.csv", "", "cannot be read as csv"),
         ("equity.csv", "time,equity\n", "has no rows"),
         ("equity.parquet", "no parquet", "cannot be read as parquet"),
@@ -208,6 +213,11 @@ def test_a_file_that_holds_no_equity_is_refused_by_name(tmp_path, name, text, me
     with pytest.raises(DataError, match=message) as caught:
         read_equity(tmp_path / name)
     assert name in str(caught.value)
+
+
+def test_a_folder_in_place_of_a_file_is_answered_with_the_file_in_it(tmp_path):
+    with pytest.raises(DataError, match=r"is a folder\. Name a file in it, say .*equity\.parquet"):
+        read_equity(tmp_path)
 
 
 def test_a_missing_file_is_named():
@@ -313,3 +323,13 @@ def test_the_page_tells_fees_and_tiers_of_the_contract(tmp_path, candles):
     assert told["tiers"][0] == {"floor": 0.0, "maintenance": 0.004, "max_leverage": 125.0}
     assert "<td>0.0180 %</td>" in page
     assert "Maintenance by size of the position" in page
+
+
+def test_the_verdict_names_the_costs_there_were_and_no_others():
+    account = {"total_return": 0.1, "max_drawdown": -0.2}
+    assert verdict(account, None, "").startswith("The account gained 10.00%")
+    assert verdict(account | {"fees": 0.0, "funding": 0.0}, None, "").startswith("The account gained")
+    assert verdict(account | {"fees": 5.0, "funding": 0.0}, None, "").startswith("After fees the account gained")
+    assert verdict(account | {"fees": 5.0, "funding": -1.0}, None, "").startswith(
+        "After fees and funding the account"
+    )

@@ -113,3 +113,4 @@ def test_the_head_answers_what_a_trader_asks_first(open_report):
     assert "luck" in said
     tiles = page.run("[...document.querySelectorAll('.tile')].map(each => each.textContent)")
     assert any(tile.startswith("Liquidations") and "of price away" in tile for tile in tiles)
+    assert tiles[0].startswith("Return, partly on seen bars")  # it traded the bars it was validated on, too

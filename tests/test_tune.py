@@ -253,6 +253,14 @@ def test_a_second_winner_on_the_test_span_is_said_to_be_no_blind_look(search):
     assert "2 winners have been judged there by now" in sentences(document)[-1]
 
 
+def test_why_a_trial_cannot_be_is_said(search):
+    document = search().document
+    assert not any("Trial 7 cannot be" in said for said in sentences(document))
+    refused = {**document["trials"][0], "number": 7, "refused": "645 bars leave 0 with features and label."}
+    said = sentences({**document, "trials": [*document["trials"], refused]})
+    assert "Trial 7 cannot be: 645 bars leave 0 with features and label." in said
+
+
 @pytest.mark.parametrize(
     ("changed", "what"),
     [

@@ -52,7 +52,7 @@ def train_config(given: Training, event_data: Path | None) -> TrainConfig:
         **vars(given),
         "events": tuple(given.event or _columns_of(event_data)),
         "expires_days": given.expires,
-        "features": tuple(given.features or ("default",)),
+        "features": tuple(name.strip() for text in given.features or ("default",) for name in text.split(",")),
     }
     return TrainConfig(**{each.name: renamed[each.name] for each in fields(TrainConfig)})
 
@@ -66,10 +66,25 @@ def _columns_of(event_data: Path | None) -> tuple[str, ...]:
     return event_columns(read_events(event_data))
 
 
-def backtest_config(given: Trading, allow_insample: bool = False) -> BacktestConfig:
+def backtest_config(given: Trading, data: Path | None = None, allow_insample: bool = False) -> BacktestConfig:
+    """The account and the rules as typed; without a contract that of the market `data` names in the store."""
     from lstm_backtrader.backtesting import BacktestConfig
 
-    return BacktestConfig(**vars(given), allow_insample=allow_insample)
+    contract = given.contract if given.contract or data is None else _contract_of(data)
+    return BacktestConfig(**{**vars(given), "contract": contract}, allow_insample=allow_insample)
+
+
+def _contract_of(data: Path) -> str | None:
+    """The preset of the market that `data` is a series of; None of a file, and where there is none."""
+    from lstm_backtrader.candle_files import names_series
+    from lstm_backtrader.datafeeds.series import parse_series
+    from lstm_backtrader.futures.venues import known_markets
+
+    if not names_series(data):
+        return None
+    series = parse_series(str(data))
+    name = f"{series.venue}:{series.symbol}"
+    return name if any(each.name == name and each.contract for each in known_markets()) else None
 
 
 def read_joined(data: Path, joined: Joined) -> pd.DataFrame:

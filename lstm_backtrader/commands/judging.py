@@ -10,7 +10,15 @@ import typer
 from lstm_backtrader import options as o
 from lstm_backtrader.commands.given import check_out, import_own, input_hashes, joined_files, read_joined, span_of
 from lstm_backtrader.option_blocks import Joined, flat
-from lstm_backtrader.terminal import audit_table, catalogue_tables, progress_bars, show, show_notes, show_whole
+from lstm_backtrader.terminal import (
+    audit_table,
+    catalogue_lines,
+    progress_bars,
+    show,
+    show_all,
+    show_notes,
+    show_whole,
+)
 
 
 @flat
@@ -45,7 +53,7 @@ def evaluate(
     inputs = input_hashes(files, {"data": candles})
     with progress_bars() as advance:
         found = judge(candles, forecaster, out, config, begin=begin, end=end, inputs=inputs, tick=advance)
-    show(*evaluation_parts(found.document), f"report: {out / 'report.html'}")
+    show_all([*evaluation_parts(found.document), f"report: {out / 'report.html'}"])
 
 
 @flat
@@ -96,7 +104,7 @@ def features(feature_module: o.FeatureModule = None) -> None:
     from lstm_backtrader.forecast.catalogue import known_features, known_labels
 
     import_own(feature_module)
-    show(*catalogue_tables(known_features(), known_labels()))
+    show(*catalogue_lines(known_features(), known_labels()))
     show("Choose with lbt train --features default,rsi:span=14 --label three_classes:fee_bps=4.")
 
 

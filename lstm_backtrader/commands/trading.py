@@ -48,7 +48,7 @@ def backtest(
 ) -> None:
     """Trade a model's signal on a futures account and report it beside its baselines."""
     check_out(out)
-    settings = backtest_config(account, allow_insample)
+    settings = backtest_config(account, data, allow_insample)
     from lstm_backtrader.indicators.models import as_forecaster
 
     import_own(feature_module)

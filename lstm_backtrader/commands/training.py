@@ -132,7 +132,7 @@ def walk_forward(
 
     A run that was stopped goes on from its last finished fold when it is started again.
     """
-    terms, settings = backtest_config(account), train_config(training, joined.event_data)
+    terms, settings = backtest_config(account, data), train_config(training, joined.event_data)
     from lstm_backtrader.bookkeeping import record_walk_forward
     from lstm_backtrader.forecast.artefact import check_target
     from lstm_backtrader.forecast.folds import WalkForwardConfig
@@ -190,7 +190,7 @@ def tune(
 
     What the space leaves open is as the other options say. A search that was stopped goes on when started again.
     """
-    terms, settings = backtest_config(account), train_config(training, joined.event_data)
+    terms, settings = backtest_config(account, data), train_config(training, joined.event_data)
     from lstm_backtrader.tuning.config import TuneConfig
     from lstm_backtrader.tuning.section import sentences
     from lstm_backtrader.tuning.space_file import read_space

@@ -30,6 +30,7 @@ class ComparedRun:
     start_equity: float
     parameters: Mapping[str, object] = field(default_factory=dict)
     flags: Mapping[str, str] = field(default_factory=dict)  # of its own report: name to `red` or `yellow`
+    coin: str = ""  # its money is of; empty where no account says so
 
     @property
     def daily(self) -> pd.Series:
@@ -93,7 +94,12 @@ def _recorded(name: str, results: object) -> ComparedRun:
     record = run_record(results)
     equity, account = clean_equity(record.equity["equity"]), record.metrics()
     notes = (*look_ahead_notes(look_ahead_of(results)), *account_notes(record, account))
-    return ComparedRun(name, account, equity, record.totals.start_equity, dict(record.params), flags_of(notes))
+    start, coin = record.totals.start_equity, _coin(record.simulation)
+    return ComparedRun(name, account, equity, start, dict(record.params), flags_of(notes), coin)
+
+
+def _coin(simulation: Mapping[str, Any] | None) -> str:
+    return str((simulation or {}).get("settlement", ""))
 
 
 def _listed(results: object) -> Iterable[object]:
@@ -133,7 +139,7 @@ def _stored(name: str, folder: Path) -> ComparedRun:
     except (KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{file} holds no run ({type(error).__name__}: {error}). Report it again.") from error
     equity = clean_equity(read_equity(folder / "equity.parquet")["equity"])
-    return ComparedRun(name, account, equity, start, told, flags)
+    return ComparedRun(name, account, equity, start, told, flags, _coin(document.get("simulation")))
 
 
 def read_document(file: Path) -> dict[str, Any]:

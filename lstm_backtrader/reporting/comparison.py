@@ -54,7 +54,7 @@ def compare(
         check_place(path)
     heading = title or f"{len(runs)} runs side by side"
     best = best_of(runs)
-    luck = luck_of(best.daily, tries_of(runs, best))
+    luck, notes = luck_of(best.daily, tries_of(runs, best)), _notes(runs, left_out)
     metrics: dict[str, Any] = plain(
         {
             "schema": SCHEMA,
@@ -63,6 +63,7 @@ def compare(
                 run.name: {"account": run.account, "parameters": run.parameters, "flags": run.flags} for run in runs
             },
             "best": best.name,
+            "notes": [note.text for note in notes],
             "significance": luck.document(),
             "inputs": provenance(),
         }
@@ -70,7 +71,7 @@ def compare(
     if path is None:
         return metrics
     curves = together(runs)
-    html = render_page(_page(runs, curves, best, luck, heading, left_out))
+    html = render_page(_page(runs, curves, best, luck, heading, notes))
     if is_page(path):
         write_together({path: lambda file: write_text(file, html)})
         return metrics
@@ -114,7 +115,12 @@ def together(runs: Sequence[ComparedRun]) -> pd.DataFrame:
 
 
 def _page(
-    runs: Sequence[ComparedRun], curves: pd.DataFrame, best: ComparedRun, luck: Luck, title: str, left_out: int
+    runs: Sequence[ComparedRun],
+    curves: pd.DataFrame,
+    best: ComparedRun,
+    luck: Luck,
+    title: str,
+    notes: Sequence[Note],
 ) -> Page:
     first, last = curves.index[0], curves.index[-1]
     sharpe = format_figure(best.account["sharpe"], "ratio")
@@ -130,7 +136,7 @@ def _page(
         lead=f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.",
         verdict=f"Of {len(runs)} runs {best.name} has the highest Sharpe ratio. {luck.headline()}".strip(),
         tiles=tiles,
-        notes=_notes(runs, left_out),
+        notes=notes,
         chart=_chart(runs, curves, title),
         sections=[runs_section(runs), luck_section(luck)],
     )
@@ -151,6 +157,10 @@ def _notes(runs: Sequence[ComparedRun], left_out: int) -> list[Note]:
         notes.append(
             Note("other spans", "The runs are of different spans: their figures do not compare as they stand.")
         )
+    coins = sorted({run.coin for run in runs if run.coin})
+    if len(coins) > 1:
+        text = f"Fees, funding and returns are in different coins, {' and '.join(coins)}: they do not compare."
+        notes.append(Note("other coins", text))
     return notes
 
 

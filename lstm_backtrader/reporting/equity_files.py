@@ -19,6 +19,8 @@ def read_equity(path: str | Path) -> pd.DataFrame:
     timestamp; a CSV file in such a column or in its first. Times without a zone are UTC. Raises DataError.
     """
     file = Path(path)
+    if file.is_dir():
+        raise DataError(f"{file} is a folder. Name a file in it, say {file / 'equity.parquet'}.")
     if not file.is_file():
         raise DataError(f"there is no file {file}. Name a parquet or CSV file with a time and an `equity` column.")
     if file.suffix not in {".parquet", ".csv"}:
@@ -58,7 +60,7 @@ def _times(index: pd.Index[str], file: Path) -> pd.DatetimeIndex:
             f"the times of {file} are numbers, e.g. {index[0]}. Save them as text such as 2024-01-31 08:00."
         )
     try:
-        return pd.DatetimeIndex(pd.to_datetime(index, utc=True))
+        return pd.DatetimeIndex(pd.to_datetime(index, utc=True, format="ISO8601"))  # 01.02. is a guess
     except (ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"a time of {file} cannot be read: {reason} Use 2024-01-31 08:00.") from error
+        reason = str(error).splitlines()[0].removesuffix("You might want to try:").rstrip(" .")
+        raise DataError(f"a time of {file} cannot be read: {reason}. Use 2024-01-31 08:00.") from error

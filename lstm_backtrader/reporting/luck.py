@@ -18,6 +18,7 @@ from lstm_backtrader.reporting.bootstrap import (
     ruin_probabilities,
 )
 from lstm_backtrader.reporting.metrics import DAYS_PER_YEAR
+from lstm_backtrader.reporting.page import with_code
 from lstm_backtrader.reporting.significance import (
     Track,
     deflated_sharpe,
@@ -120,7 +121,7 @@ class Luck:
         if self.tries is None or self.dsr is None or self.luckiest_sharpe is None:
             return (
                 "How many configurations were tried before this one is not known here, so the best of luck cannot "
-                "be told; `lbt backtest` counts them."
+                "be told; `lbt backtest` counts them, and `lbt.count_trial` those of a script."
             )
         if self.tries == 1:
             return (
@@ -226,7 +227,7 @@ def _among(
 
 def luck_section(luck: Luck) -> str:
     """Sentences and figures, HTML."""
-    said = "".join(f"<li>{escape(sentence)}</li>" for sentence in luck.sentences())
+    said = "".join(f"<li>{with_code(sentence)}</li>" for sentence in luck.sentences())
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>' for name, text in _rows(luck)
     )

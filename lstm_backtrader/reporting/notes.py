@@ -36,7 +36,8 @@ def verdict(account: Figures, benchmark: Figures | None, benchmark_name: str) ->
     made, deepest = account["total_return"], account["max_drawdown"]
     if made is None or deepest is None:
         return ""
-    told = "After fees and funding the account" if "fees" in account else "The account"
+    costs = [name for name in ("fees", "funding") if account.get(name)]
+    told = f"After {' and '.join(costs)} the account" if costs else "The account"
     text = f"{told} {'gained' if made >= 0 else 'lost'} {abs(made):.2%}, deepest drawdown {abs(deepest):.2%}"
     other = None if benchmark is None else benchmark["total_return"]
     if other is not None:
@@ -93,7 +94,12 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
         notes.append(Note("position open", text, "plain"))
     closed = len(trades) - len(open_trades)
     if closed < FEW_TRADES:
-        text = f"Only {closed} closed trade{'s' * (closed != 1)}: too few to tell skill from luck."
+        few = (
+            f"Only {closed} closed trade{'s' * (closed != 1)}: too few"
+            if closed
+            else "No trade was closed: nothing"
+        )
+        text = f"{few} to tell skill from luck."
         notes.append(Note("few trades", text))
     notes.extend(_idle_notes(record))
     if abs(totals.other_cash) > smallest_amount(record.money_digits):

@@ -48,7 +48,7 @@ def render_page(page: Page) -> str:
     body = "\n".join(part for part in (drawn, *page.sections) if part)
     if page.tearsheet is not None:
         body = _tabs(page.first_tab, body, _tearsheet(page.tearsheet))
-    notes = "".join(f"<li>{_with_code(note.text)}</li>" for note in page.notes)
+    notes = "".join(f"<li>{with_code(note.text)}</li>" for note in page.notes)
     return "\n".join(
         [
             document_head(page.title),
@@ -76,7 +76,7 @@ def document_head(title: str, style: str = "") -> str:
     )
 
 
-def _with_code(text: str) -> str:
+def with_code(text: str) -> str:
     """Escaped, what stands between backticks as something to type."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 

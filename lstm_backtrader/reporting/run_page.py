@@ -194,7 +194,10 @@ def _seen(story: Story) -> str:
     forecast = None if story.record is None else story.record.forecast
     if not forecast:
         return ""
-    return ", partly in-sample" if forecast.get("in_sample") else ", unseen bars"
+    if forecast.get("in_sample"):
+        return ", partly in-sample"
+    has_traded_seen = any(each.figures["trades"] for each in story.segments if not each.is_unseen)
+    return ", partly on seen bars" if has_traded_seen else ", unseen bars"
 
 
 def _interval(luck: Luck) -> str:

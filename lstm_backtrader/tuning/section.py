@@ -25,6 +25,9 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
     ]
     if document["value"] <= 0:
         found.append("That is not above zero: nothing in the space worked on the inner folds.")
+    refused = next((each for each in document["trials"] if each["refused"] is not None), None)
+    if refused is not None:
+        found.append(f"Trial {refused['number']} cannot be: {refused['refused']}")
     luck = document["luck"]
     if luck["dsr"] is not None:
         found.append(
