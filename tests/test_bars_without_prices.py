@@ -96,6 +96,17 @@ def test_a_position_is_closed_at_the_next_price_where_that_is_wanted_on_a_bar_wi
     assert run.equity[-1] == 1020
 
 
+@pytest.mark.parametrize("target", [0.6, 0.4, -0.3])
+def test_a_target_asked_for_on_a_bar_without_a_price_has_no_size_and_is_refused(target):
+    script = {0: lambda s: s.order_target_percent(target=0.5), 2: lambda s: s.order_target_percent(target=target)}
+
+    run = play(candles(CALM, CALM, NONE, CALM, CALM), script)
+
+    assert run.fills() == [(5, 100)]
+    (order,) = run.ended(Order.Rejected)
+    assert "it has no price to reckon size or margin at" in order.info.refusal
+
+
 @pytest.mark.parametrize("margin_mode", ["isolated", "cross"])
 def test_what_else_is_ordered_beside_such_a_close_is_still_refused_for_want_of_money(margin_mode):
     def both(strategy):

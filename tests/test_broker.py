@@ -712,8 +712,8 @@ def test_an_order_made_without_a_price_is_refused_in_one_sentence(caplog):
     assert run.fills() == [(1, 100)]
     (order,) = run.ended(Order.Rejected)
     assert order.info.refusal == (
-        "it has no price to reckon its margin at: its own, or the last close, is missing (NaN). Order on bars with "
-        "prices, or leave those without out of the data."
+        "it has no price to reckon size or margin at: its own, or the last close, is missing (NaN). Order on bars "
+        "with prices, or leave those without out of the data."
     )
     assert order.info.refusal in caplog.text
 

@@ -61,7 +61,8 @@ class OrderDesk(FillingAccount):
                 continue
             key = (order.data, order.tradeid)
             leg, cash_after, opened = self._try_on(order, trial.get(key) or self._leg(order), cash)
-            refusal = self._refusal(order, leg, opened) if opened else ""
+            has_no_size = math.isnan(order.size)  # as that of a target at a missing price
+            refusal = self._refusal(order, leg, opened) if opened or has_no_size else ""
             if refusal:
                 logger.warning("order of %s at %s rejected: %s", order.size, order.created.price, refusal)
                 order.addinfo(refusal=refusal)
@@ -109,8 +110,8 @@ class OrderDesk(FillingAccount):
         size = order.size
         if math.isnan(price):
             return (
-                "it has no price to reckon its margin at: its own, or the last close, is missing (NaN). Order on "
-                "bars with prices, or leave those without out of the data."
+                "it has no price to reckon size or margin at: its own, or the last close, is missing (NaN). Order "
+                "on bars with prices, or leave those without out of the data."
             )
         if abs(rules.round_to_lot(size, contract.lot) - size) > ROUNDING * abs(size):
             return f"size {size:g} is below or between steps of the lot {contract.lot:g}. Use a multiple of it."

@@ -16,7 +16,7 @@ R_STEP, R_LEAST, R_MOST = 0.5, -3.0, 6.0  # of the histogram: width of a part, a
 def trade_figures(trades: pd.DataFrame) -> dict[str, Figures]:
     """Figures of all trades, the long and the short ones. `trades`: rows of the trade book.
 
-    Results are net of fees and funding and of closed trades, as are hold times; fees and funding are of all.
+    Results are net of all costs and of closed trades, as are hold times; fees, slippage and funding are of all.
     """
     sides = trades["side"].to_numpy(dtype="float64")
     return {"all": _figures(trades), "long": _figures(trades[sides > 0]), "short": _figures(trades[sides < 0])}
