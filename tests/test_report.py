@@ -16,7 +16,8 @@ from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import DataError, ReportError
 from lstm_backtrader.futures.broker import FuturesBroker
 from lstm_backtrader.reporting import report as report_module
-from lstm_backtrader.reporting.notes import forecast_notes, verdict
+from lstm_backtrader.reporting.notes import account_notes, forecast_notes, verdict
+from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.reporting.report import RunReport, read_equity, report, report_from_equity
 from lstm_backtrader.reporting.writing import plain
 
@@ -121,6 +122,14 @@ def test_a_stock_broker_is_told_of(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
     assert done.metrics["notes"][1] == "A stock broker: no funding, no liquidation simulated."
     assert "no funding, no liquidation simulated" in done.html.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("broker", [bt.brokers.BackBroker, FuturesBroker])
+def test_a_broker_that_fills_at_the_close_of_the_decision_is_told_of(broker):
+    cheating, plain_run = (run_record(run_of(200, each)) for each in (broker(coc=True), broker()))
+    told = {note.flag: note.text for note in account_notes(cheating, cheating.metrics())}
+    assert told["cheat on close"].startswith("Cheat-on-close: market orders fill at the close they were decided on")
+    assert "cheat on close" not in {note.flag for note in account_notes(plain_run, plain_run.metrics())}
 
 
 def test_returns_of_a_time_return_analyzer_are_taken_as_they_are(tmp_path):

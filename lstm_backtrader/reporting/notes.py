@@ -83,6 +83,9 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
         times = f"{len(record.halts)} time{'s' * (len(record.halts) != 1)}"
         guards = ", ".join(dict.fromkeys(halt.guard for halt in record.halts))
         notes.append(Note("guards acted", f"Guards stopped trading {times}: {guards}.", "plain"))
+    if record.cheats_on_close:
+        text = "Cheat-on-close: market orders fill at the close they were decided on, as no order at a venue can."
+        notes.append(Note("cheat on close", text))
     if len(trades) and totals.fees == 0.0:
         notes.append(Note("no fees", "No fees were charged.", "red"))
     open_trades = trades[trades["is_open"]]

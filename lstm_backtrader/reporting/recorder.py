@@ -217,6 +217,7 @@ class RunRecorder(bt.Analyzer):
             params={name: str(value) for name, value in self.strategy.p._getkwargs().items()},
             symbol=_name(self.strategy, self.data),
             halts=_halts(self.strategy.cerebro.runningstrats),
+            cheats_on_close=bool(getattr(getattr(broker, "p", None), "coc", False)),
         )
 
     def _forecast_summary(self) -> dict[str, Any] | None:

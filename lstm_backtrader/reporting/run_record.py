@@ -59,6 +59,7 @@ class RunRecord:
     params: dict[str, str]
     symbol: str
     halts: tuple[Halted, ...] = ()  # of strategies that have `halts`, by time
+    cheats_on_close: bool = False  # the broker fills at the very close an order was decided on
 
     @property
     def is_inverse(self) -> bool:
