@@ -28,7 +28,7 @@ from lstm_backtrader.reporting.learning import curves_section, folds_section
 from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.reporting.report import RunReport, report
 from lstm_backtrader.strategies.baselines import BuyAndHold, SmaCross
-from lstm_backtrader.trading import PRICE_RULES, LeaveOn, Tick, Trading, check_rules
+from lstm_backtrader.trading import PRICE_RULES, LeaveOn, Tick, Trading, check_rules, check_sessions
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +162,7 @@ def backtest(
     begin = _first_bar(candles, forecaster, begin, config.allow_insample)
     begin = _after_warm_up(candles, forecaster.warmup, begin)
     traded = _span(candles, forecaster.warmup, begin, end)
+    check_sessions(config, pd.DatetimeIndex(traded.index))
     bars_before = int((traded.index < begin).sum())
 
     trading = Trading(traded, begin, config, symbol, intrabar_candles, tick)

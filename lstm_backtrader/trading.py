@@ -121,6 +121,18 @@ def check_rules(config: BacktestConfig) -> None:
         )
 
 
+def check_sessions(config: BacktestConfig, opens: pd.DatetimeIndex) -> None:
+    """Raises `ConfigError` where no bar opens in the hours, or on the weekdays, at which positions are entered."""
+    wanted = _written(config)
+    for name, there in (("hours", opens.hour), ("weekdays", opens.day_of_week)):
+        if wanted[name] and not set(wanted[name]) & set(there):
+            known = ", ".join(map(str, sorted(set(there))))
+            raise ConfigError(
+                f"{name} {getattr(config, name)} leaves no bar to enter at: the bars open at {known} (UTC). Give "
+                f"{name} among these, or shorter bars."
+            )
+
+
 class _Ticker(bt.Analyzer):
     """Tells how far a run is, every hundredth of it."""
 

@@ -13,7 +13,7 @@ from lstm_backtrader.forecast.trials import chosen
 from lstm_backtrader.futures.contract import Contract
 from lstm_backtrader.reporting.recorder import run_record
 from lstm_backtrader.strategies import LSTMFutures
-from lstm_backtrader.trading import RULES, Trading
+from lstm_backtrader.trading import RULES, Trading, check_sessions
 
 
 def test_without_history_before_it_every_run_begins_after_the_warm_up(
@@ -174,6 +174,13 @@ def test_positions_are_entered_in_the_hours_and_on_the_days_of_the_config(candle
 
     assert set(entries.dt.hour) <= {20, 21, 22, 23, 0, 1, 2, 3}
     assert set(entries.dt.day_of_week) == {5, 6}
+
+
+def test_hours_at_which_no_bar_opens_are_refused(candles_of, fixed_forecaster, tmp_path):
+    days = candles_of(400, freq="D")
+    with pytest.raises(ConfigError, match=r"hours 8-19 leaves no bar to enter at: the bars open at 0 \(UTC\)"):
+        backtest(days, fixed_forecaster(warmup=10), tmp_path, BacktestConfig(hours="8-19"))
+    check_sessions(BacktestConfig(hours="20-3", weekdays="3-5"), days.index)
 
 
 def test_a_guard_of_the_config_is_in_the_report(candles_of, tmp_path):
