@@ -9,16 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from lstm_backtrader.candles import (
-    COLUMNS,
-    PRICES,
-    check_prices,
-    format_timeframe,
-    open_times,
-    read_stamps,
-    show_time,
-    timeframe_seconds,
-)
+from lstm_backtrader.candle_check import check_prices, read_stamps
+from lstm_backtrader.candles import COLUMNS, PRICES, format_timeframe, open_times, show_time, timeframe_seconds
 from lstm_backtrader.errors import ConfigError, DataError
 
 Kind = Literal["candles", "mark", "funding", "open_interest"]

@@ -6,7 +6,7 @@ import shlex
 
 import pandas as pd
 
-from lstm_backtrader.candles import check_candles
+from lstm_backtrader.candle_check import check_candles
 from lstm_backtrader.errors import DataError
 from lstm_backtrader.joining import join_funding, join_mark
 

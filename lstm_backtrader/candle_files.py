@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lstm_backtrader.candles import bar_seconds, check_candles, open_times
+from lstm_backtrader.candle_check import check_candles
+from lstm_backtrader.candles import bar_seconds, open_times
 from lstm_backtrader.errors import DataError
 from lstm_backtrader.event_files import event_columns, read_events
 from lstm_backtrader.events import join_events

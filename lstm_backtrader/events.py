@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lstm_backtrader.candles import bar_seconds, open_times, read_stamps
+from lstm_backtrader.candle_check import read_stamps
+from lstm_backtrader.candles import bar_seconds, open_times
 from lstm_backtrader.errors import ConfigError, DataError
 
 Combine = Literal["sum", "last", "count"]

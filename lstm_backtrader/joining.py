@@ -8,15 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lstm_backtrader.candles import (
-    MARK_COLUMNS,
-    PRICES,
-    check_candles,
-    format_timeframe,
-    open_times,
-    read_stamps,
-    show_time,
-)
+from lstm_backtrader.candle_check import check_candles, read_stamps
+from lstm_backtrader.candles import MARK_COLUMNS, PRICES, format_timeframe, open_times, show_time
 from lstm_backtrader.errors import DataError
 
 _NS = 1_000_000_000

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lstm_backtrader.candles import read_stamps, show_time
+from lstm_backtrader.candle_check import read_stamps
+from lstm_backtrader.candles import show_time
 from lstm_backtrader.errors import ConfigError, DataError
 from lstm_backtrader.event_files import PUBLISHED, SCHEDULED
 from lstm_backtrader.strategies.situation import Situation

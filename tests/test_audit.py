@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from leaks import LEAKS
 
-from lstm_backtrader.candles import check_candles
+from lstm_backtrader.candle_check import check_candles
 from lstm_backtrader.errors import ConfigError, DataError, LookAheadError
 from lstm_backtrader.forecast.audit import AuditPlan, as_table, disturbed, settled, startup, truncation
 from lstm_backtrader.forecast.audit_subjects import audit_features, audit_function

@@ -23,7 +23,7 @@ HOMES = {
 # Floors of the house: a file imports from its own floor (never in a circle) or from below. Every file is listed,
 # so that a new one has to find its place first.
 FLOORS = {
-    0: """errors candles candle_files table_files event_files events
+    0: """errors candles candle_check candle_files table_files event_files events
         own_module own_files quiet joining whole_files futures.rules datafeeds.spans
         datafeeds.series datafeeds.store_manifest datafeeds.store datafeeds.stored datafeeds.store_check
         datafeeds.store_files datafeeds.ccxt_habits""",

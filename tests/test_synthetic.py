@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_backtrader.candles import check_candles
+from lstm_backtrader.candle_check import check_candles
 from lstm_backtrader.datafeeds.synthetic import (
     MarketShape,
     closed_form_ic,

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lstm_backtrader.candles import MARK_COLUMNS, PRICES, bar_seconds, check_candles, format_timeframe, open_times
+from lstm_backtrader.candle_check import check_candles
+from lstm_backtrader.candles import MARK_COLUMNS, PRICES, bar_seconds, format_timeframe, open_times
 from lstm_backtrader.datafeeds.pace import late_s
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.futures.bar import Bar, Prices, prices_of
