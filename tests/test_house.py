@@ -48,7 +48,8 @@ FLOORS = {
         reporting.trade_figures reporting.forecast_figures reporting.segments reporting.sensitivity
         reporting.tables reporting.drawings reporting.provenance reporting.writing
         datafeeds.synthetic datafeeds.grouping""",
-    2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.training
+    2: """forecast.network forecast.strided forecast.artefact forecast.inference forecast.validation
+        forecast.training
         forecast.net_threads forecast.scheduled forecast.foreign forecast.foreign_net forecast.objective
         forecast.walkforward forecast.shuffled forecast.retraining forecast.importance forecast.unseen
         forecast.rivals forecast.bands forecast.pool forecast.pooling forecast.fold_forecast

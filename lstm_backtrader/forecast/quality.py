@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from lstm_backtrader.forecast.context import StridedContext
 
+SEAM_LIMIT = 1.25  # above it a forecast visibly steps where its context restarts
+
 
 def seam(context: StridedContext, forecast: NDArray[np.float64], slots: NDArray[np.int64]) -> float | None:
     """Rms change of the forecast (N,) from bar to bar where the context restarts, over that elsewhere.

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from lstm_backtrader.forecast.quality import SEAM_LIMIT
 from lstm_backtrader.reporting.metrics import Figures, cut_at_ruin, smallest_amount
 from lstm_backtrader.reporting.recorder import RunRecord
 
 FEW_TRADES = 30
 FEW_DAYS = 90
-SEAM_LIMIT = 1.25  # forecast steps at a context's restart against those elsewhere
 
 
 @dataclass(frozen=True)
