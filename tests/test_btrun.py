@@ -73,6 +73,35 @@ def test_btrun_trades_a_model_by_the_dotted_name_of_its_strategy(folder):
     assert closed_trades(out) > 5
 
 
+def test_the_quotes_that_a_shell_takes_away_are_not_missed(folder):
+    strategy = "lstm_backtrader.strategies:LSTMFutures:model=./model,threshold=1/8"
+
+    code, out, err = typed(folder, "--strategy", strategy, *ANALYSED)
+
+    assert (code, err) == (0, "")
+    assert closed_trades(out) > 5
+
+
+@pytest.mark.parametrize(
+    ("typed", "handed_on"),
+    [
+        ("size=3,late=None", "size=3,late=None"),
+        (
+            "frame=bt.TimeFrame.Days,each=[n for n in range(3)]",
+            "frame=bt.TimeFrame.Days,each=[n for n in range(3)]",
+        ),
+        ("key=lambda row: row[0],more=dict(a=1,b=2)", "key=lambda row: row[0],more=dict(a=1,b=2)"),
+        ("model=models/btc,size=3", "model='models/btc',size=3"),
+        ("size=3, model=/home/me/btc 1h", "size=3, model='/home/me/btc 1h'"),
+        ("model=it's", 'model="it\'s"'),
+        ("size=", "size=''"),
+        ("", ""),
+    ],
+)
+def test_what_cannot_be_evaluated_is_text(typed, handed_on):
+    assert btrun._with_path(f":Buys:{typed}", "--strategy") == f":Buys:{handed_on}"
+
+
 def test_the_command_of_the_page_trades_on_a_futures_account(folder):
     page = (ROOT / "docs" / "strategy.md").read_text(encoding="utf-8").replace("\\\n", "")
     line = re.search(r"^btrun .*", page, re.MULTILINE).group().replace("models/btc", "model")
