@@ -57,7 +57,7 @@ DRAWS = 2_000
 SHUFFLES = 3  # of the news
 YEAR = 365.0  # days
 _HEAD = (
-    f"set  {'LSTM':26}  {'oracle, trades':26}  ratio  diff/SE  {'news shuffled: gross, net, trades':36}  "
+    f"set  {'LSTM':27}  {'oracle, trades':27}  ratio  diff/SE  {'news shuffled: gross, net, trades':49}  "
     "trained on shuffled news: net"
 )
 
@@ -214,8 +214,8 @@ def line(found: Comparison) -> str:
         f"{model.sharpe / oracle.sharpe:5.2f}",
         f"{(model.sharpe - oracle.sharpe) / found.difference_error:+7.2f}",
         f"{noise.gross:5.2f} [{noise.gross_low:5.2f}, {noise.gross_high:5.2f}]",
-        f"{noise.sharpe:6.2f} {noise.trades:>6}",
-        _cell(untaught) if untaught.trades else f"{'no trade, so 0':26}",
+        _cell(noise),
+        _cell(untaught) if untaught.trades else f"{'no trade, so 0':27}",
         "ok" if found.is_met else "MISSED",
     ]
     return "  ".join(cells)

@@ -57,11 +57,18 @@ class _SourceFromNames(bt.feed.MetaAbstractDataBase):
         series = Series(wanted.venue, wanted.symbol, "candles", wanted.timeframe)
         if wanted.backfill < 0:
             raise ConfigError(f"backfill {wanted.backfill} is below 0. Give the bars that the warm-up needs.")
+        if wanted.via is not None and wanted.keep and wanted.store is None:
+            raise ConfigError(
+                "keep=True would write what a loopback venue makes up into your own store. Add store='dry-run', or "
+                "leave keep out."
+            )
         clock = wanted.clock or Clock()
         since = None if wanted.since is None else moment(wanted.since, "since")
 
         def open_market() -> BarSource:
-            store = wanted.store if isinstance(wanted.store, Store) else Store(wanted.store)
+            store = wanted.store
+            if not isinstance(store, Store) and (store is not None or wanted.via is None):
+                store = Store(store)
             return open_live(series, wanted.backfill, since, store, wanted.via, clock, keep=wanted.keep)
 
         length, compression = backtrader_length(_seconds(series))
@@ -85,8 +92,8 @@ class CCXTLive(bt.feed.DataBase, metaclass=_SourceFromNames):
 
     `store`: another than the user's own. `keep`: write to it what comes from the venue, so that the next start, a
     backtest or `lbt download` has it; a full disk then ends the run. `via`: address of a loopback venue for dry
-    runs. `clock`: our time and how it passes. `opened`: what gives the bars instead of the venue, see `BarSource`.
-    `feed_params`: Backtrader's.
+    runs, which look at no store but one that is given. `clock`: our time and how it passes. `opened`: what gives
+    the bars instead of the venue, see `BarSource`. `feed_params`: Backtrader's.
 
     Raises `ConfigError` for a venue, symbol or timeframe that is not there, and `VenueError` where it cannot be
     reached at the start.

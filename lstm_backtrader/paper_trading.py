@@ -54,7 +54,8 @@ class PaperHooks:
 
 @dataclass(frozen=True)
 class LiveSource:
-    """Where bars come from: a market, the store of its history, a loopback venue's address, and our time."""
+    """Where bars come from: a market, the store of its history (None: the venue alone), a loopback venue's address,
+    and our time."""
 
     series: Series
     store: Store | None = None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -70,6 +71,48 @@ def own_cache(tmp_path_factory):
         patch.setenv("LBT_LEDGER", str(tmp_path_factory.mktemp("ledger") / "ledger.jsonl"))
         patch.setenv("LBT_AUDITS", str(tmp_path_factory.mktemp("audits")))
         yield
+
+
+class Outcome(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        """The last line on stderr."""
+        return "".join(self.err.strip().splitlines()[-1:])
+
+
+@pytest.fixture
+def ended(capsys) -> Callable[[Callable[[], object]], Outcome]:
+    """`ended(main)` runs a command in this process."""
+
+    def run(command: Callable[[], object]) -> Outcome:
+        code = 0
+        try:
+            command()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def lbt(monkeypatch, ended) -> Callable[..., Outcome]:
+    """`lbt("train", "--data", path)` runs the command in this process, on a terminal of 200 columns."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*args: object) -> Outcome:
+        from lstm_backtrader import cli
+
+        monkeypatch.setattr(sys, "argv", ["lbt", *map(str, args)])
+        return ended(cli.main)
+
+    return run
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """The commands and the ledger: what is entered, under which key, and what manifests and reports take from it."""
 
 import json
-import sys
 
 import backtrader as bt
 import numpy as np
 import pytest
 
 import lstm_backtrader as lbt
-from lstm_backtrader import cli
 from lstm_backtrader.backtesting import BacktestConfig, backtest
 from lstm_backtrader.bookkeeping import record_training, record_walk_forward
 from lstm_backtrader.forecast.ledger import Ledger
@@ -41,15 +39,14 @@ def ledger(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
+def command(lbt):
     """`command("ledger")` runs the command in this process and gives what it printed."""
 
     def run(*args):
-        monkeypatch.setattr(sys, "argv", ["lbt", *map(str, args)])
-        cli.main()
-        return capsys.readouterr().out
+        done = lbt(*args)
+        assert done.code == 0, done.err
+        return done.out
 
-    monkeypatch.setattr(cli, "app", lambda app=cli.app: app(standalone_mode=False))
     return run
 
 

@@ -140,7 +140,7 @@ def test_backtraders_own_btrun_takes_the_path_of_the_file(folder):
     ],
     ids=["built in", "first of a file", "file", "signal", "no file", "help", "no option", "nothing"],
 )
-def test_what_backtraders_own_takes_gives_the_same(folder, monkeypatch, capsys, arguments, code):
+def test_what_backtraders_own_takes_gives_the_same(folder, monkeypatch, ended, arguments, code):
     (folder / "own.py").write_text(
         "import backtrader as bt\n\n"
         "class Buys(bt.Strategy):\n    params = (('size', 1),)\n"
@@ -153,21 +153,11 @@ def test_what_backtraders_own_takes_gives_the_same(folder, monkeypatch, capsys, 
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["btrun", *arguments])
 
-    ours, theirs = (_ended(command, capsys) for command in (btrun.main, backtrader.btrun.btrun))
+    ours, theirs = (ended(command) for command in (btrun.main, backtrader.btrun.btrun))
 
     assert ours == theirs
     assert ours[0] == code
     assert "".join(ours[1:])
-
-
-def _ended(command, capsys):
-    """(exit code, stdout, stderr) of a command run in this process."""
-    code = 0
-    try:
-        command()
-    except SystemExit as end:
-        code = end.code
-    return (code, *capsys.readouterr())
 
 
 def test_every_option_of_backtraders_own_goes_through_as_it_was_typed(monkeypatch):
@@ -200,11 +190,11 @@ def test_every_option_of_backtraders_own_goes_through_as_it_was_typed(monkeypatc
         ("LSTMFutures:model='none'", "none"),
     ],
 )
-def test_a_mistake_is_one_line(folder, monkeypatch, capsys, strategy, message):
+def test_a_mistake_is_one_line(folder, monkeypatch, ended, strategy, message):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["btrun", *HOURS, "--strategy", f"lstm_backtrader.strategies:{strategy}"])
 
-    code, _, err = _ended(btrun.main, capsys)
+    code, _, err = ended(btrun.main)
 
     assert code == 1
     assert err.startswith("Error: ")

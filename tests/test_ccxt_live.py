@@ -362,3 +362,16 @@ def test_a_venue_that_cannot_be_reached_at_the_start_is_an_error(market):
 def test_a_negative_backfill_is_refused():
     with pytest.raises(ConfigError, match=r"backfill -1 is below 0. Give the bars that the warm-up needs"):
         lbt.CCXTLive("bybit", "BTC/USD:BTC", "1h", backfill=-1)
+
+
+def test_what_a_loopback_venue_makes_up_is_not_kept_in_ones_own_store():
+    with pytest.raises(ConfigError, match=r"keep=True would write .* into your own store. Add store='dry-run'"):
+        lbt.CCXTLive("bybit", "BTC/USD:BTC", "1h", via="http://127.0.0.1:9", keep=True)
+
+
+def test_ones_own_store_is_not_mixed_into_a_dry_run(market, tmp_path, monkeypatch):
+    monkeypatch.setenv("LBT_STORE", str(tmp_path))
+    covered = [(market.candles.index[0], market.candles.index[50])]
+    for kind, rows in {"candles": market.candles * 2.0, "mark": market.mark, "funding": market.funding}.items():
+        Store().append(SERIES.other(kind), rows[rows.index < covered[0][1]], "bybit", covered=covered)
+    assert_saw(run(market, bars=110), market, 110)

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -38,31 +37,6 @@ TINY = (
 )
 
 
-@dataclass
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def lbt(monkeypatch, capsys):
-    """`lbt("train", "--data", path)` runs the command in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*args: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["lbt", *map(str, args)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return Outcome(code, out, err)
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def files(tiny_market, tmp_path_factory) -> dict[str, Path]:
     """Candles, funding and mark prices of the tiny market as a user has them."""
@@ -76,7 +50,7 @@ def files(tiny_market, tmp_path_factory) -> dict[str, Path]:
     return paths
 
 
-def error_line(outcome: Outcome) -> str:
+def error_line(outcome) -> str:
     lines = [line for line in outcome.err.splitlines() if line.strip()]
     assert lines[-1].startswith("Error: ")
     assert "Traceback" not in outcome.err

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_backtrader.cli import main
 from lstm_backtrader.errors import ReportError
 from lstm_backtrader.reporting import report as report_module
 from lstm_backtrader.reporting.compared import ComparedRun, compared_runs, stored_runs
@@ -163,25 +162,18 @@ def test_optimised_runs_are_named_by_what_varies():
     assert [run.name for run in compared_runs({"only name": curve(1), "other": curve(2)})] == ["only name", "other"]
 
 
-def lbt(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", ["lbt", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return ended.value.code or 0
-
-
-def test_the_command_compares_folders_and_shows_one(tmp_path, monkeypatch, capsys, no_tearsheet):
+def test_the_command_compares_folders_and_shows_one(lbt, tmp_path, no_tearsheet):
     for seed, name in ((1, "a"), (2, "b")):
         report_from_equity(curve(seed), tmp_path / name)
-    assert lbt(monkeypatch, "compare", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "c") == 0
-    said = capsys.readouterr().out
+    code, said, _ = lbt("compare", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "c")
+    assert code == 0
     sharpe = return_metrics(curve(1))["sharpe"]
     assert f"{abs(sharpe):.2f}" in said
     assert f"report: {tmp_path / 'c' / 'report.html'}" in said
     assert "chosen with hindsight" in said
     assert (tmp_path / "c" / "metrics.json").exists()
     for folder in ("a", "c"):
-        assert lbt(monkeypatch, "show", tmp_path / folder) == 0
-        assert f"{abs(sharpe):.2f}" in capsys.readouterr().out
-    assert lbt(monkeypatch, "compare", tmp_path / "a", tmp_path / "nowhere") == 1
-    assert "Error: " in capsys.readouterr().err
+        shown = lbt("show", tmp_path / folder)
+        assert (shown.code, f"{abs(sharpe):.2f}" in shown.out) == (0, True)
+    refused = lbt("compare", tmp_path / "a", tmp_path / "nowhere")
+    assert (refused.code, refused.err.startswith("Error: ")) == (1, True)

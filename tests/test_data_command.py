@@ -3,37 +3,23 @@
 import errno
 import json
 import os
-import sys
-from collections import namedtuple
 
 import pandas as pd
 import pytest
 
-from lstm_backtrader import cli
 from lstm_backtrader.candles import candles_sha256
 from lstm_backtrader.datafeeds.series import Series
 from lstm_backtrader.datafeeds.store import Store
 
 SERIES = Series("bybit", "BTC/USD:BTC", "candles", "1h")
 NAME = str(SERIES)
-Outcome = namedtuple("Outcome", "code out err")
 
 
 @pytest.fixture
-def lbt(monkeypatch, capsys, tmp_path):
+def lbt(lbt, monkeypatch, tmp_path):
     """`lbt("data", "--verify")` runs the command in this process, on a store of its own."""
     monkeypatch.setenv("LBT_STORE", str(tmp_path / "data"))
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["lbt", *map(str, args)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return Outcome(code, *capsys.readouterr())
-
-    return run
+    return lbt
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ HOUR = pd.Timedelta(hours=1)
 
 def test_the_examples_run_as_they_stand(candles_of, tmp_path, monkeypatch):
     monkeypatch.setenv("LBT_STORE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     store, bars = Store(), candles_of(1000)
     series = Series("bybit", "BTC/USD:BTC", "candles", "1h")
     store.append(series, bars, "bybit", covered=[(bars.index[0], bars.index[-1] + HOUR)])

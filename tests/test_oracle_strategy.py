@@ -111,6 +111,13 @@ def test_a_model_that_is_kept_is_taken_again(tmp_path, monkeypatch, untrained_mo
     assert [each.name for each in tmp_path.iterdir()] == ["5-shuffled"]
 
 
+def test_a_line_shows_the_shuffled_news_with_both_intervals_under_their_heading():
+    shown, heading = line(FOUND), oracle_strategy._HEAD
+    at = heading.index("news shuffled")
+    assert shown[at:].startswith(" 0.10 [-0.30,  0.50]  -0.40 [-0.80,  0.00]    900  ")
+    assert shown.index("-0.40 [-0.80,  0.10]") == heading.index("trained on")
+
+
 @pytest.mark.parametrize(
     ("changed", "is_met"),
     [

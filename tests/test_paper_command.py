@@ -2,8 +2,6 @@
 
 import dataclasses
 import re
-import sys
-from collections import namedtuple
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pandas as pd
 import pytest
 from live_venue import VenueTime
 
-from lstm_backtrader import cli, paper_trading
+from lstm_backtrader import paper_trading
 from lstm_backtrader.datafeeds import ccxt_live
 from lstm_backtrader.datafeeds.ccxt_client import connect
 from lstm_backtrader.datafeeds.loopback.market import ServedMarket
@@ -22,7 +20,6 @@ from lstm_backtrader.reporting.recorder import run_record
 HOUR = pd.Timedelta(hours=1)
 PAGE = (Path(__file__).parents[1] / "docs" / "live.md").read_text(encoding="utf-8")
 MARKET = ("--venue", "bybit", "--symbol", "BTC/USD:BTC")
-Outcome = namedtuple("Outcome", "code out err")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +41,7 @@ def venue(candles_of):
 
 
 @pytest.fixture
-def lbt(monkeypatch, capsys, venue):
+def lbt(lbt, monkeypatch, venue):
     """`lbt("paper", ...)` runs the command in this process, by the loopback venue's time."""
     started = paper_trading.paper
 
@@ -52,17 +49,7 @@ def lbt(monkeypatch, capsys, venue):
         return started(dataclasses.replace(source, clock=venue.time.clock()), *given, **named)
 
     monkeypatch.setattr(paper_trading, "paper", in_its_time)
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["lbt", *map(str, args)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return Outcome(code, *capsys.readouterr())
-
-    return run
+    return lbt
 
 
 def test_an_account_is_opened_and_goes_on_with_the_same_command(lbt, venue, model, tmp_path):
@@ -77,6 +64,8 @@ def test_an_account_is_opened_and_goes_on_with_the_same_command(lbt, venue, mode
         2,
         "--via",
         venue.address,
+        "--store",
+        tmp_path / "dry",
     )
     first = lbt(*command, "--bars", 5)
     assert first.code == 0, first.err
@@ -95,7 +84,8 @@ def test_an_account_is_opened_and_goes_on_with_the_same_command(lbt, venue, mode
 def test_an_account_that_was_refused_before_its_first_bar_is_opened_by_the_command_put_right(
     lbt, venue, model, tmp_path
 ):
-    command = ("paper", *MARKET, "--model", model, "--out", tmp_path / "paper", "--via", venue.address, "--bars", 2)
+    dry = ("--via", venue.address, "--store", tmp_path / "dry")
+    command = ("paper", *MARKET, "--model", model, "--out", tmp_path / "paper", *dry, "--bars", 2)
     refused = lbt(*command, "--leverage", 500)
     assert (refused.code, "leverage 500.0 is outside 1 ... 100.0" in refused.err) == (1, True)
     assert lbt(*command, "--leverage", 2).code == 0
@@ -116,7 +106,7 @@ def test_a_strategy_of_ones_own_is_traded_with_its_parameters_and_resumed(lbt, v
     (tmp_path / "contrary.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    command = ("paper", *MARKET, "--model", model, "--via", venue.address, "--bars", 20)
+    command = ("paper", *MARKET, "--model", model, "--via", venue.address, "--store", "dry", "--bars", 20)
     against = ("--strategy", "contrary:Against")
 
     def sides(outcome):
@@ -136,7 +126,8 @@ def test_a_strategy_of_ones_own_is_traded_with_its_parameters_and_resumed(lbt, v
 
 
 def test_a_report_is_written_when_it_ends(lbt, venue, model, tmp_path):
-    command = ("paper", *MARKET, "--model", model, "--out", tmp_path / "paper", "--via", venue.address)
+    dry = ("--via", venue.address, "--store", tmp_path / "dry")
+    command = ("paper", *MARKET, "--model", model, "--out", tmp_path / "paper", *dry)
     outcome = lbt(*command, "--bars", 60, "--report", tmp_path / "report")
     assert outcome.code == 0, outcome.err
     assert (tmp_path / "report" / "report.html").is_file()
@@ -152,6 +143,10 @@ def test_a_report_is_written_when_it_ends(lbt, venue, model, tmp_path):
         ({"--timeframe": "15m"}, "the market's are 15m. Give the model's own timeframe"),
         ({"--model": "nowhere"}, "nowhere"),
         ({"--via": "http://127.0.0.1:9"}, "bybit gives no answer"),
+        (
+            {"--store": None},
+            "--via gives rows that are made up, which do not belong among your own data. Add --store",
+        ),
         ({"--leverage": "900"}, "leverage 900"),
         ({"--strategy": "lstm_backtrader.strategies:SmaCross"}, "no class SmaCross that is made of LSTMFutures"),
         ({"--parameter": "renter=True"}, "LSTMFutures has no parameter 'renter'. Did you mean reenter?"),
@@ -160,8 +155,9 @@ def test_a_report_is_written_when_it_ends(lbt, venue, model, tmp_path):
 )
 def test_a_mistake_is_one_line_and_exit_code_one(lbt, venue, model, tmp_path, change, message):
     options = dict(zip(MARKET[::2], MARKET[1::2], strict=True))
-    options |= {"--model": model, "--out": tmp_path / "paper", "--via": venue.address, **change}
-    outcome = lbt("paper", *(word for option in options.items() for word in option))
+    options |= {"--model": model, "--out": tmp_path / "paper", "--via": venue.address, "--store": tmp_path / "dry"}
+    options["--bars"] = 1
+    outcome = lbt("paper", *(word for option in (options | change).items() for word in option if option[1]))
     assert outcome.code == 1
     (line,) = [line for line in outcome.err.splitlines() if not line.startswith("Warning: ")]
     assert line.startswith("Error: ")

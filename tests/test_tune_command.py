@@ -4,9 +4,8 @@ import dataclasses
 import inspect
 import json
 import re
-import sys
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -25,25 +24,12 @@ SHORT = ("--folds", 2, "--test-from", "2024-02-15", "--features", "log_return:sp
 
 
 @pytest.fixture
-def tune(monkeypatch, capsys, tmp_path):
+def tune(lbt, monkeypatch, tmp_path):
     """`tune("--trials", 3)` runs the command in this process, on a ledger of its own."""
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("LBT_LEDGER", str(tmp_path / "ledger.jsonl"))
     monkeypatch.setattr(report, "tearsheet_html", lambda *args, **options: "<html></html>")
 
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["lbt", "tune", *map(str, args)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return SimpleNamespace(
-            code=code, out=out, err=err, last=err.strip().splitlines()[-1] if err.strip() else ""
-        )
-
-    return run
+    return partial(lbt, "tune")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import pytest
 from pydantic import ValidationError
 
 import lstm_backtrader as lbt
-from lstm_backtrader import cli
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.futures import contract as contracts
 from lstm_backtrader.futures import venues as presets
@@ -173,16 +172,14 @@ def test_bybit_liquidates_an_inverse_position_where_its_help_says(side, extra):
 
 
 @pytest.fixture
-def listed(monkeypatch, capsys):
+def listed(lbt, monkeypatch):
     """Lines of `lbt venues` on a terminal of so many columns."""
 
     def run(columns, *options):
         monkeypatch.setenv("COLUMNS", str(columns))
-        monkeypatch.setattr(sys, "argv", ["lbt", "venues", *options])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        assert not stop.value.code
-        return capsys.readouterr().out.splitlines()
+        done = lbt("venues", *options)
+        assert done.code == 0, done.err
+        return done.out.splitlines()
 
     return run
 

@@ -4,7 +4,7 @@ A client is led to it by `LoopbackAdapter` (see `adapter`), which keeps the venu
 client signs, asks and reads errors as it does in earnest::
 
     with LoopbackVenue([ServedMarket("bybit", "BTC/USD:BTC", candles)]) as venue:
-        ...  # lbt download --via {venue.address} ...
+        ...  # lbt download --store dry-run --via {venue.address} ...
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lstm_backtrader.backtesting import BacktestConfig
+    from lstm_backtrader.datafeeds.store import Store
     from lstm_backtrader.forecast.train_config import TrainConfig
 
 DISCLAIMER = "A simulation on past data; it promises nothing about the future."
@@ -129,6 +130,19 @@ def input_hashes(files: dict[str, Path | None], tables: dict[str, pd.DataFrame |
             table = tables.get(name) if names_series(path) else None
             hashes[f"{name}_sha256"] = file_sha256(path) if table is None else candles_sha256(table)
     return hashes
+
+
+def store_of(folder: Path | None, via: str | None) -> Store:
+    """The store that was typed, default the user's own. Raises `ConfigError` for that beside a loopback venue."""
+    from lstm_backtrader.datafeeds.store import Store
+    from lstm_backtrader.errors import ConfigError
+
+    if via is not None and folder is None:
+        raise ConfigError(
+            "--via gives rows that are made up, which do not belong among your own data. Add --store dry-run, or "
+            "another folder."
+        )
+    return Store(folder)
 
 
 def check_out(out: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lstm_backtrader import options as o
+from lstm_backtrader.commands.given import store_of
 from lstm_backtrader.terminal import fits, progress_bars, show, show_all, show_whole
 
 
@@ -23,15 +24,15 @@ def download_data(
     with_: Annotated[str, typer.Option("--with", help="Also mark, funding, open-interest, between commas.")] = "",
     store: o.StoreDir = None,
     via: Annotated[
-        str | None, typer.Option(help="Address of a loopback venue that answers instead, for dry runs.")
+        str | None,
+        typer.Option(help="Address of a loopback venue, for dry runs; wants a --store."),
     ] = None,
 ) -> None:
     """Fetch candles, mark prices and funding of a perpetual; only what the store has not got yet."""
-    from lstm_backtrader.datafeeds.store import Store
     from lstm_backtrader.download_command import DownloadRequest, run_download
 
     request = DownloadRequest(venue, symbol, timeframe, since, until, with_, via)
-    place = Store(store)
+    place = store_of(store, via)
     lines: list[str] = []
     try:
         with progress_bars("bars") as advance:

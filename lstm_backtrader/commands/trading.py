@@ -18,6 +18,7 @@ from lstm_backtrader.commands.given import (
     joined_files,
     read_joined,
     span_of,
+    store_of,
 )
 from lstm_backtrader.option_blocks import InsideBars, Joined, Trading, flat
 from lstm_backtrader.terminal import account_table, folds_table, progress_bars, show, show_all
@@ -79,7 +80,9 @@ def paper(
     feature_module: o.FeatureModule = None,
     report: Annotated[Path | None, typer.Option(help="Directory for a report when the run ends.")] = None,
     store: o.StoreDir = None,
-    via: Annotated[str | None, typer.Option(help="Address of a loopback venue, for a dry run.")] = None,
+    via: Annotated[
+        str | None, typer.Option(help="Address of a loopback venue, for dry runs; wants a --store.")
+    ] = None,
 ) -> None:
     """Trade a model on a paper account as bars close; no order is placed at a venue.
 
@@ -89,17 +92,16 @@ def paper(
     from lstm_backtrader.auditing.command import load_class
     from lstm_backtrader.candles import format_timeframe
     from lstm_backtrader.datafeeds.series import Series
-    from lstm_backtrader.datafeeds.store import Store
     from lstm_backtrader.indicators.models import as_forecaster
     from lstm_backtrader.paper_trading import LiveSource, PaperHooks
     from lstm_backtrader.paper_trading import paper as trade
     from lstm_backtrader.strategies.lstm_futures import LSTMFutures
     from lstm_backtrader.strategies.parameters import typed
 
-    settings = backtest_config(account)
+    settings, place = backtest_config(account), store_of(store, via)
     import_own(feature_module)
     length = format_timeframe(round(as_forecaster(model).timeframe.total_seconds()))
-    source = LiveSource(Series(venue, symbol, "candles", timeframe or length), Store(store), via)
+    source = LiveSource(Series(venue, symbol, "candles", timeframe or length), place, via)
     hooks = PaperHooks(bar=lambda state: show(str(state)), status=lambda name: show(f"-- {name}"))
     rules = LSTMFutures if strategy is None else load_class(strategy, LSTMFutures)
     own = typed(parameter or [])
