@@ -39,8 +39,9 @@ def ledger(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def command(lbt):
-    """`command("ledger")` runs the command in this process and gives what it printed."""
+def command(lbt, monkeypatch):
+    """`command("ledger")` runs the command in this process, in a pipe of any width, and gives what it printed."""
+    monkeypatch.delenv("COLUMNS")
 
     def run(*args):
         done = lbt(*args)
