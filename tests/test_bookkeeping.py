@@ -209,7 +209,7 @@ def test_train_backtest_and_ledger_tell_the_same_story(ledger, command, file, tm
     assert "With 2 tries on TOY-1h the best of luck would show" in shown
     assert "TOY-1h, bars of 1h: 2 tries" in listed
     assert f"backtest of {manifests[0]['ledger']['key'][:8]}" in listed
-    assert "leverage=2.0" in listed
+    assert "leverage=2 " in listed
     assert "dropout=0.2" in listed
     assert "until=2020-03-20" in listed
     assert f"ledger: {ledger.path}" in listed
