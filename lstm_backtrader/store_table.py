@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from lstm_backtrader.datafeeds.series import Series
+from lstm_backtrader.datafeeds.spans import Span, runs, subtract, union
 from lstm_backtrader.datafeeds.store import Store
 from lstm_backtrader.errors import DataError
 
@@ -23,7 +27,7 @@ def store_table(store: Store) -> tuple[Table, list[str]]:
     unreadable = []
     for series in store.series():
         try:
-            manifest = store.manifest(series)
+            manifest, gaps = store.manifest(series), missing_stretches(store, series)
         except DataError as error:
             unreadable.append(str(error))
             continue
@@ -33,6 +37,21 @@ def store_table(store: Store) -> tuple[Table, list[str]]:
         last = f"{manifest.parts[-1].last:%Y-%m-%d %H:%M}" if manifest.parts else "–"
         sources = manifest.sources
         source = ", ".join(sources[:2]) + (f" and {len(sources) - 2} more" if len(sources) > 2 else "")
-        gaps = f"{len(manifest.gaps):,}"
-        table.add_row(str(series), f"{manifest.rows:,}", first, last, gaps, f"{size / 1e6:.1f}", source)
+        table.add_row(str(series), f"{manifest.rows:,}", first, last, f"{len(gaps):,}", f"{size / 1e6:.1f}", source)
     return table, unreadable
+
+
+def missing_stretches(store: Store, series: Series) -> list[Span]:
+    """Where no bars are: between those stored, and where the venue said that it has none.
+
+    Raises `DataError` where a file is damaged.
+    """
+    manifest, step = store.manifest(series), series.step
+    known = union(manifest.gap_spans())
+    if step is None or not manifest.parts:
+        return known
+    whole = (pd.Timestamp(manifest.parts[0].first), pd.Timestamp(manifest.parts[-1].last) + step)
+    if manifest.rows * step == whole[1] - whole[0]:  # as of most: nothing to read
+        return known
+    filled = [run for rows in store.scan(series) for run in runs(rows.index, step)]
+    return union([*subtract([whole], filled), *known])

@@ -245,11 +245,13 @@ def check_stops(exits: Sequence[Exit], reader: SituationReader) -> None:
     contract = reader.contract
     terms = (contract.maintenance, contract.closing_fee, contract.is_inverse, contract.on_entry)
     liquidation = min(liquidation_distance(side, reader.leverage, *terms) for side in (1, -1))
-    for rule, order in placed:
-        if order.protects and abs(offset(order, 1.0)) >= liquidation:
+    for _, order in placed:
+        distance = abs(offset(order, 1.0))
+        if order.protects and distance >= liquidation:
+            name = "stop" if order.reason == "stop" else f"{order.reason} stop"
             raise LeverageError(
-                f"{rule.stated} lies at or beyond liquidation, {liquidation:.4f} from the entry at "
-                f"leverage {reader.leverage:g}. Use a nearer stop or less leverage."
+                f"the {name} {distance:.4g} of the price from the entry lies at or beyond liquidation, "
+                f"{liquidation:.4f} from it at leverage {reader.leverage:g}. Use a nearer stop or less leverage."
             )
 
 

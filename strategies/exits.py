@@ -29,12 +29,6 @@ class FixedExit(RestingExit):
     So a stop beyond liquidation is refused before the run begins.
     """
 
-    @property
-    def stated(self) -> str:
-        """What was asked for, as "name=value"; for messages."""
-        given = {name: value for name, value in vars(self).items() if value}
-        return next((f"{name}={value}" for name, value in given.items()), type(self).__name__)
-
 
 @dataclass(frozen=True)
 class StopLoss(FixedExit):

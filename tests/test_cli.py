@@ -260,7 +260,11 @@ def test_report_draws_any_equity_file(lbt, tmp_path):
         (("--stop-loss", "2"), r"stop.*2"),
         (("--stop-loss", "-0.1"), "stop"),
         (("--leverage", "500"), "leverage"),
-        (("--leverage", "10", "--stop-loss", "0.2"), "liquidation"),
+        (
+            ("--leverage", "10", "--stop-loss", "0.2"),
+            "the stop 0.2 of the price .* beyond liquidation",
+        ),
+        (("--leverage", "200"), "Lower it; in Python `max_leverage=200.0` allows it"),
         (("--atr-stop", "-1"), "atr-stop=-1.0 must be 0 or more"),
         (("--leave-on", "turn"), "leave-on='turn' must be 'flat', 'flip' or 'never'"),
         (("--hours", "25"), "hours '25' must be whole numbers from 0 to 23"),

@@ -45,6 +45,17 @@ def test_all_series_are_listed_however_narrow_the_terminal(lbt, store, monkeypat
     assert mark[0] == "bybit:BTC/USD:BTC:mark:1h"
 
 
+def test_what_an_imported_file_lacks_counts_as_gaps(lbt, candles_of, tmp_path):
+    bars = candles_of(3000).iloc[:1500]
+    store = Store()
+    store.append(SERIES, bars.drop([*bars.index[5:9], bars.index[700], *bars.index[740:746]]), "file.csv")
+    store.append(SERIES.other("mark"), bars, "file.csv")
+    store.note_gaps(SERIES, [(bars.index[6], bars.index[8]), (bars.index[0] - pd.Timedelta("2h"), bars.index[0])])
+    row, mark = (line.split() for line in lbt("data").out.splitlines()[2:4])
+    assert (row[0], row[6]) == (NAME, "4")
+    assert mark[6] == "0"
+
+
 def test_what_cannot_be_read_is_named_beside_what_can(lbt, store):
     (store.folder(SERIES) / "manifest.json").write_text("{")
     outcome = lbt("data")

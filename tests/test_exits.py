@@ -353,9 +353,9 @@ def test_bars_as_long_as_the_interval_of_funding_are_refused():
 def test_a_stop_beyond_liquidation_is_refused_in_either_unit():
     table = candles([CALM] * 3, 1)
 
-    with pytest.raises(LeverageError, match=r"stop_price_pct=0.33 lies at or beyond liquidation, 0\.3\d+ from the"):
+    with pytest.raises(LeverageError, match=r"the stop 0.33 of the price .* beyond liquidation, 0\.3\d+ from it"):
         run(table, exits=[StopLoss(0.33)])
-    with pytest.raises(LeverageError, match=r"stop_margin_pct=0\.99 lies at or beyond liquidation"):
+    with pytest.raises(LeverageError, match=r"the stop 0\.\d+ of the price .* beyond liquidation"):
         run(table, exits=[StopLoss(stop_margin_pct=0.99)])
     run(table, exits=[TrailingStop(0.9, activation_price_pct=0.1)])  # it is no protection before it wakes
 

@@ -114,7 +114,7 @@ def test_parameters_that_contradict_each_other_are_refused(given, message):
 
 
 def test_a_stop_in_margin_beyond_liquidation_is_refused():
-    with pytest.raises(LeverageError, match=r"stop_margin_pct=0\.99 lies at or beyond liquidation"):
+    with pytest.raises(LeverageError, match=r"the stop 0\.\d+ of the price .* beyond liquidation"):
         run(TABLE, stop_margin_pct=0.99)
 
 

@@ -191,11 +191,13 @@ def test_a_distance_that_is_no_fraction_is_refused(name, value):
         run(candles([CALM] * 3, [1] * 3), **{name: value})
 
 
-@pytest.mark.parametrize("name", ["stop_price_pct", "trailing_price_pct"])
-def test_a_stop_beyond_liquidation_is_refused(name):
+@pytest.mark.parametrize(
+    ("name", "told"), [("stop_price_pct", "the stop"), ("trailing_price_pct", "the trailing stop")]
+)
+def test_a_stop_beyond_liquidation_is_refused(name, told):
     table = candles([CALM] * 3, [1] * 3)
 
-    with pytest.raises(LeverageError, match=rf"{name}=0.0948 lies at or beyond liquidation, 0\.0945"):
+    with pytest.raises(LeverageError, match=rf"{told} 0.0948 of the price .* beyond liquidation, 0\.0945"):
         run(table, broker=account(leverage=10), **{name: 0.0948})
     run(table, broker=account(leverage=10), **{name: 0.0945})
 

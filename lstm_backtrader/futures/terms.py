@@ -27,7 +27,7 @@ class ContractTerms(bt.brokers.BackBroker):
         if not 1.0 <= leverage <= contract.max_leverage:
             raise LeverageError(
                 f"leverage {leverage} is outside 1 ... {contract.max_leverage}, the limits of {label}. "
-                f"Lower it, or pass `max_leverage={leverage}` if the exchange allows it."
+                f"Lower it; in Python `max_leverage={leverage}` allows it, where the exchange does."
             )
         if leverage * contract.maintenance >= 1.0:
             raise LeverageError(
