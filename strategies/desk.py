@@ -101,6 +101,8 @@ class Desk:
                 logger.warning("%s: %s stops trading: %s", situation.moment, name_of(guard), reason)
             self._halted[number] = reason
             flattens, why = flattens or guard.flattens, why or name_of(guard)
+        if why and side and not self.held:
+            self.refusals[why] += 1
         return flattens, why
 
     def reason_to_leave(self, side: int) -> str | None:
@@ -133,6 +135,18 @@ class Desk:
         self._refused_by = ""
         self._place(situation, size, placed, reason)
         return self.entry
+
+    def kept_out(self) -> Counter[str]:
+        """Bars on which a position was wanted and not entered, by what kept it out."""
+        is_waiting = self.entry is not None and self.entry.alive()
+        return self.refusals + Counter({"the end of the data": int(is_waiting)})
+
+    def note_order(self, order: Any) -> bool:
+        """Whether `order`, which came to nothing, was to enter; one that the broker refused is counted."""
+        is_entry = self.entry is not None and order.ref == self.entry.ref
+        if is_entry and order.status in (order.Margin, order.Rejected):
+            self.refusals["the broker"] += 1
+        return is_entry
 
     def leave(self, reason: str) -> None:
         """Cancel the exits, and close what is held at the next open."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -126,6 +127,11 @@ class SignalBasket(bt.Strategy, metaclass=p.StrategyWithParameters):
         ]
         return sorted(named, key=lambda halt: halt.moment)
 
+    @property
+    def kept_out(self) -> Counter[str]:
+        """Bars on which a position was wanted and not entered, by what kept it out, of all instruments."""
+        return sum((desk.kept_out() for desk in self.desks), Counter())
+
     def prenext(self) -> None:
         for number in self._with_a_new_bar():
             self.desks[number].observe()
@@ -188,7 +194,7 @@ class SignalBasket(bt.Strategy, metaclass=p.StrategyWithParameters):
         if order.status not in (order.Margin, order.Rejected, order.Canceled, order.Expired):
             return
         for number, desk in enumerate(self.desks):
-            if desk.entry is not None and order.ref == desk.entry.ref:
+            if desk.note_order(order):
                 self._sides[number] = 0  # nothing was entered: try again at the next bar
         if order.status in (order.Margin, order.Rejected):
             logger.warning(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -145,6 +146,11 @@ class SignalFutures(bt.Strategy, metaclass=p.StrategyWithParameters):
         """When guards stopped trading, and why."""
         return self.desk.halts
 
+    @property
+    def kept_out(self) -> Counter[str]:
+        """Bars on which a position was wanted and not entered, by what kept it out."""
+        return self.desk.kept_out()
+
     def _check_leverage(self) -> None:
         """Raises where an explicit leverage disagrees with the broker's."""
         wanted = self.p.leverage
@@ -213,8 +219,7 @@ class SignalFutures(bt.Strategy, metaclass=p.StrategyWithParameters):
     def notify_order(self, order: Any) -> None:
         if order.status not in (order.Margin, order.Rejected, order.Canceled, order.Expired):
             return
-        entry = self.desk.entry
-        if entry is not None and order.ref == entry.ref:
+        if self.desk.note_order(order):
             self._side = 0  # nothing was entered: try again at the next bar
         if order.status in (order.Margin, order.Rejected):
             logger.warning(

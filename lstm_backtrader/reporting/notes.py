@@ -104,7 +104,7 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
         )
         text = f"{few} to tell skill from luck."
         notes.append(Note("few trades", text))
-    notes.extend(_idle_notes(record))
+    notes.extend((*_no_trade_notes(record), *_idle_notes(record)))
     if abs(totals.other_cash) > smallest_amount(record.money_digits):
         text = f"Deposits, withdrawals or interest of {totals.other_cash:+{money}} are part of the returns."
         notes.append(Note("deposits", text))
@@ -114,6 +114,19 @@ def account_notes(record: RunRecord, account: Figures) -> tuple[Note, ...]:
         *simulation_notes(record.simulation),
         *forecast_notes(record.forecast),
     )
+
+
+def _no_trade_notes(record: RunRecord) -> tuple[Note, ...]:
+    """Why nothing was traded, where the strategy can tell."""
+    if len(record.trades) or record.kept_out is None:
+        return ()
+    if not record.kept_out:
+        return (Note("no trade", "No trade: no bar asked for a position."),)
+    bars = record.kept_out.total()
+    counts = record.kept_out.most_common()
+    by = " and ".join(name if len(counts) == 1 else f"{name} ({count:,})" for name, count in counts)
+    text = f"No trade: a position was wanted on {bars:,} bar{'s' * (bars != 1)} and kept out of each, by {by}."
+    return (Note("no trade", text),)
 
 
 def _idle_notes(record: RunRecord) -> tuple[Note, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -217,6 +218,7 @@ class RunRecorder(bt.Analyzer):
             params={name: str(value) for name, value in self.strategy.p._getkwargs().items()},
             symbol=_name(self.strategy, self.data),
             halts=_halts(self.strategy.cerebro.runningstrats),
+            kept_out=_kept_out(self.strategy.cerebro.runningstrats),
             cheats_on_close=bool(getattr(getattr(broker, "p", None), "coc", False)),
         )
 
@@ -262,6 +264,11 @@ def _halts(strategies: list[Any]) -> tuple[Halted, ...]:
         Halted(pd.Timestamp(halt.moment), halt.guard, halt.reason)
         for halt in sorted(halts, key=lambda halt: halt.moment)
     )
+
+
+def _kept_out(strategies: list[Any]) -> Counter[str] | None:
+    counts = [each for strategy in strategies if isinstance(each := getattr(strategy, "kept_out", None), Counter)]
+    return sum(counts, Counter()) if counts else None
 
 
 def _naive_utc(time: datetime) -> datetime:

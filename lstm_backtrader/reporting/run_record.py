@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -59,6 +60,7 @@ class RunRecord:
     params: dict[str, str]
     symbol: str
     halts: tuple[Halted, ...] = ()  # of strategies that have `halts`, by time
+    kept_out: Counter[str] | None = None  # of strategies that have it: bars by what kept a position out
     cheats_on_close: bool = False  # the broker fills at the very close an order was decided on
 
     @property
