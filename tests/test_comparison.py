@@ -107,6 +107,34 @@ def test_runs_in_different_coins_or_spans_are_said_not_to_compare():
     assert not any("different" in note for note in alike)
 
 
+@pytest.mark.parametrize(
+    ("other", "market"),
+    [
+        ({"symbol": "BTC", "data_sha256": "1f"}, "these data"),
+        ({"symbol": "BTC"}, "these data"),
+        ({}, "these data"),
+        ({"symbol": "BTC", "data_sha256": "2e"}, "different data"),
+        ({"symbol": "ETH"}, "different data"),
+    ],
+)
+def test_tries_on_different_data_are_not_said_to_be_on_the_same(other, market):
+    runs = [run_of("A", curve(1, drift=0.01), symbol="BTC", data_sha256="1f"), run_of("B", curve(2), **other)]
+    found = compare(runs, None)
+    assert f"With 2 tries on {market} the best of luck" in found["significance"]["sentences"][2]
+    assert any("may have had the better market" in note for note in found["notes"]) == (market != "these data")
+
+
+def test_a_stored_run_knows_its_symbol_and_the_hash_of_its_data(tmp_path, no_tearsheet):
+    for name, inputs in (("a", {"symbol": "BTC", "data_sha256": "5f"}), ("b", {"symbol": "data0"}), ("c", {})):
+        report_from_equity(curve(1), tmp_path / name)
+        file = tmp_path / name / "metrics.json"
+        document = json.loads(file.read_text())
+        document["inputs"] |= inputs
+        file.write_text(json.dumps(document))
+    found = [(run.symbol, run.data_sha256) for run in stored_runs([tmp_path / name for name in "abc"])]
+    assert found == [("BTC", "5f"), ("", ""), ("", "")]
+
+
 def test_many_runs_are_listed_and_the_best_are_drawn(tmp_path):
     compare(noise(30), tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text(encoding="utf-8")

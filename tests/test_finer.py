@@ -8,6 +8,7 @@ import pytest
 from lstm_backtrader.datafeeds.frames import CandleFeed
 from lstm_backtrader.errors import ConfigError
 from lstm_backtrader.futures.broker import FuturesBroker
+from lstm_backtrader.reporting.notes import simulation_notes
 
 CALM = (100, 101, 99, 100)
 
@@ -73,6 +74,19 @@ def test_unknown_mark_prices_of_shorter_bars_stay_within_that_of_the_longer_bar(
     assert unmarked_run.broker.ledger.liquidations == 1
     assert marked_run.broker.ledger.liquidations == 0
     assert marked_run.broker.ledger.coverage.bars_unmarked == 0
+
+
+@pytest.mark.parametrize(("per_hour", "told"), [(4, ", shorter ones counted each:"), (0, ":")])
+def test_bars_without_a_mark_price_are_counted_as_what_the_note_calls_them(per_hour, told):
+    finer = candles(*[CALM] * 6 * per_hour, freq="15min") if per_hour else None
+
+    played = run([CandleFeed(candles(*[CALM] * 6))], finer, stop=50, target=150)
+
+    simulation = played.broker.simulation()
+    held = simulation["bars_unmarked"]
+    assert (held > 6) == (per_hour > 0)
+    (note,) = (note for note in simulation_notes(simulation) if note.flag == "no mark price")
+    assert note.text.startswith(f"No mark price on {held} of {held} bars held{told} liquidation looked at traded")
 
 
 def test_each_stamp_inside_a_day_is_settled_at_its_own_mark_price():

@@ -70,8 +70,8 @@ SIMULATION: tuple[Fact, ...] = (
     ("funding_real", "Funding stamps while holding: rate known, settled", "count"),
     ("funding_mark_imputed", "of them settled at the traded price, no mark price known", "count"),
     ("funding_missing", "Funding stamps while holding: no rate, nothing settled", "count"),
-    ("bars_marked", "Bars held, liquidation tried on the mark price", "count"),
-    ("bars_unmarked", "Bars held, liquidation tried on the traded price", "count"),
+    ("bars_marked", "Bars held (shorter ones, where given): liquidation tried on the mark price", "count"),
+    ("bars_unmarked", "Bars held (shorter ones, where given): liquidation tried on the traded price", "count"),
 )
 SEGMENTS = (
     ("total_return", "Return", "percent"),

@@ -31,6 +31,8 @@ class ComparedRun:
     parameters: Mapping[str, object] = field(default_factory=dict)
     flags: Mapping[str, str] = field(default_factory=dict)  # of its own report: name to `red` or `yellow`
     coin: str = ""  # its money is of; empty where no account says so
+    symbol: str = ""  # of what it traded; empty where the data had no name
+    data_sha256: str = ""  # of what it traded; empty where it is not known
 
     @property
     def daily(self) -> pd.Series:
@@ -95,7 +97,9 @@ def _recorded(name: str, results: object) -> ComparedRun:
     equity, account = clean_equity(record.equity["equity"]), record.metrics()
     notes = (*look_ahead_notes(look_ahead_of(results)), *account_notes(record, account))
     start, coin = record.totals.start_equity, _coin(record.simulation)
-    return ComparedRun(name, account, equity, start, dict(record.params), flags_of(notes), coin)
+    return ComparedRun(
+        name, account, equity, start, dict(record.params), flags_of(notes), coin, _symbol(record.symbol)
+    )
 
 
 def _coin(simulation: Mapping[str, Any] | None) -> str:
@@ -104,6 +108,11 @@ def _coin(simulation: Mapping[str, Any] | None) -> str:
 
 def _listed(results: object) -> Iterable[object]:
     return results if isinstance(results, list) else [results]
+
+
+def _symbol(told: object) -> str:
+    """Without the number that stands for the name of a data that has none."""
+    return "" if told in (None, "data0") else str(told)
 
 
 def _named_by_parameters(runs: Sequence[object]) -> list[ComparedRun]:
@@ -139,7 +148,10 @@ def _stored(name: str, folder: Path) -> ComparedRun:
     except (KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{file} holds no run ({type(error).__name__}: {error}). Report it again.") from error
     equity = clean_equity(read_equity(folder / "equity.parquet")["equity"])
-    return ComparedRun(name, account, equity, start, told, flags, _coin(document.get("simulation")))
+    coin, symbol = _coin(document.get("simulation")), _symbol(inputs.get("symbol"))
+    return ComparedRun(
+        name, account, equity, start, told, flags, coin, symbol, str(inputs.get("data_sha256") or "")
+    )
 
 
 def read_document(file: Path) -> dict[str, Any]:

@@ -105,7 +105,14 @@ def tries_of(runs: Sequence[ComparedRun], best: ComparedRun) -> Tries:
     }
     rated = [(each.mean() / each.std(), len(each)) for each in own.values() if len(each) > 1 and each.std() > 1e-12]
     sharpes, lengths = np.array(rated, dtype=np.float64).reshape(-1, 2).T
-    return Tries(len(runs), "these data", sharpes, lengths, returns)
+    market = "different data" if are_of_different_data(runs) else "these data"
+    return Tries(len(runs), market, sharpes, lengths, returns)
+
+
+def are_of_different_data(runs: Sequence[ComparedRun]) -> bool:
+    """Whether two of them are known to have traded other data: another symbol, or other bars of the same."""
+    symbols, hashes = {run.symbol for run in runs} - {""}, {run.data_sha256 for run in runs} - {""}
+    return len(symbols) > 1 or len(hashes) > 1
 
 
 def together(runs: Sequence[ComparedRun]) -> pd.DataFrame:
@@ -157,6 +164,12 @@ def _notes(runs: Sequence[ComparedRun], left_out: int) -> list[Note]:
         notes.append(
             Note("other spans", "The runs are of different spans: their figures do not compare as they stand.")
         )
+    if are_of_different_data(runs):
+        text = (
+            "The runs are on different data, so that the better of them may have had the better market: judge each "
+            "beside buy and hold of its own."
+        )
+        notes.append(Note("other data", text))
     coins = sorted({run.coin for run in runs if run.coin})
     if len(coins) > 1:
         text = f"Fees, funding and returns are in different coins, {' and '.join(coins)}: they do not compare."

@@ -249,7 +249,7 @@ def _rows(luck: Luck) -> list[tuple[str, str]]:
         ]
     figures: list[tuple[str, float | None, str]] = [
         ("Confidence that the Sharpe ratio is above 0 (PSR)", luck.psr, ".1%"),
-        ("Tries on these data", luck.tries, ",d"),
+        ("Tries counted", luck.tries, ",d"),
         ("Sharpe ratio of the best of luck", luck.luckiest_sharpe, ".2f"),
         ("Confidence that it is above that (DSR)", luck.dsr, ".1%"),
         ("Days a single try would need", luck.min_track_days, ",.0f"),

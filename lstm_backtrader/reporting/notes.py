@@ -159,9 +159,10 @@ def simulation_notes(simulation: Mapping[str, Any] | None) -> tuple[Note, ...]:
         notes.append(Note("funding incomplete", text))
     marked, unmarked = simulation["bars_marked"], simulation["bars_unmarked"]
     if unmarked:
+        shorter = ", shorter ones counted each" if simulation["intrabar"] == "intrabar_candles" else ""
         text = (
-            f"No mark price on {unmarked:,} of {marked + unmarked:,} bars held: liquidation looked at traded "
-            "prices, whose extremes lie further out."
+            f"No mark price on {unmarked:,} of {marked + unmarked:,} bars held{shorter}: liquidation looked at "
+            "traded prices, whose extremes lie further out."
         )
         notes.append(Note("no mark price", text, "plain"))
     if simulation["ambiguous_bars"]:
