@@ -1,10 +1,12 @@
-"""Silence for work that is repeated many times, whose warnings say nothing new."""
+"""Silence for work that is repeated many times, whose warnings and prints say nothing new."""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 
 
 @contextmanager
@@ -17,3 +19,10 @@ def errors_alone() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+@contextmanager
+def nothing_printed() -> Iterator[None]:
+    """Nothing that is printed inside reaches standard output."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield

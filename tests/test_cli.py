@@ -91,6 +91,8 @@ def test_train_then_backtest_writes_what_it_says(lbt, files, tmp_path):
     assert "2020-03-21 00:00" in trained.out
     assert "buy and hold" in tested.out
     assert "SMA cross 3x" in tested.out
+    assert "contract: the generic one" in tested.out
+    assert "--contract names another" in tested.out
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     account, trades = metrics["account"], pd.read_parquet(tmp_path / "run" / "trades.parquet")
     equity = pd.read_parquet(tmp_path / "run" / "equity.parquet")
@@ -629,6 +631,7 @@ class Peeks(bt.Strategy):
             self.buy()
         elif self.position:
             self.close()
+        print("a bar of mine")
 """
 
 
@@ -687,6 +690,7 @@ def test_a_strategy_of_the_users_own_that_reads_tomorrow_is_named_with_line_bar_
     # then
     assert outcome.code == 1
     read = r"reads: close\[1\] at 2020-\d\d-\d\d \d\d:00 is read 1 bar before it is known, in own_strategy.py:6: "
+    assert "a bar of mine" not in outcome.out + outcome.err
     assert re.search(read + r"[\d.]+, where [\d.]+ is current: off by [\d.]+ \(2000 times\)", outcome.out)
     assert f"kept for the reports of this code: {os.environ['LBT_AUDITS']}" in outcome.out.replace("\n", "")
 

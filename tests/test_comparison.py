@@ -139,6 +139,7 @@ def test_many_runs_are_listed_and_the_best_are_drawn(tmp_path):
     compare(noise(30), tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert html.count('<tr><th scope="row">run ') == 30
+    assert "Confidence it is not luck (DSR)" in html
     assert len(html) < 4_000_000
 
 

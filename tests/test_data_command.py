@@ -163,6 +163,7 @@ def test_other_commands_take_a_series_of_the_store_as_data(lbt, tiny_market, tmp
     assert NAME in lbt("ledger").out
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["simulation"]["contract"] == "bybit:BTC/USD:BTC"  # without --contract that of the series
+    assert "generic" not in traded.out
     inputs = metrics["inputs"]
     assert inputs["data_sha256"] == candles_sha256(tiny_market[["open", "high", "low", "close", "volume"]])
     missing = lbt("train", "--data", "bybit:X/USDT:USDT:1h", "--out", tmp_path / "other")

@@ -77,7 +77,7 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     assert float(averages) < 10_000
     assert "2023-01-01" in trained
     assert 50_000 < float(leveraged) < float(alone)
-    assert "against zero: significant" in judged
+    assert "Against zero: significant" in judged
     assert "liquidation" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 

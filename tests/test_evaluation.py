@@ -364,7 +364,7 @@ def test_on_the_synthetic_market_the_lstm_is_significant_and_the_rnn_is_not():
 
     # then
     assert told["verdict"]["words"].startswith("LSTM: significant")
-    assert of_rnn["verdict"]["words"].startswith("RNN: not significant")
+    assert of_rnn["verdict"]["words"].startswith("RNN: not significant. Against zero: ")
     for document in (told, of_rnn):
         assert abs(document["forecasters"]["shuffled labels"]["mean_ic"]) < 0.03
         for kind in ("split", "adaptive"):

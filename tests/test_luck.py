@@ -72,7 +72,7 @@ def test_one_try_is_deflated_by_nothing_and_uncounted_tries_are_said_to_be_unkno
     assert "the only try on BTC-1h in the ledger" in alone.sentences()[2]
     assert uncounted.dsr is None
     assert "is not known here" in uncounted.sentences()[2]
-    assert "more than luck after 1 try with a confidence of" in alone.headline()
+    assert "confidence that it is more than luck, after 1 try: " in alone.headline()
     assert "luck" not in uncounted.headline()
 
 

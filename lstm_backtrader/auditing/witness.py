@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_backtrader.auditing.watching import Watch
-from lstm_backtrader.quiet import errors_alone
+from lstm_backtrader.quiet import errors_alone, nothing_printed
 
 Setup = Callable[[pd.DataFrame], bt.Cerebro]
 
@@ -159,7 +159,7 @@ def observe(
     cerebro = setup(candles)
     cerebro.addstrategy(strategy, **params)
     cerebro.addanalyzer(Witness, watch=watch, _name="witness")
-    with errors_alone():  # disturbed candles have orders refused and forecasts missing
+    with errors_alone(), nothing_printed():  # disturbed candles have orders refused and forecasts missing
         ran = cerebro.run(**mode)[0]
     testimony: Testimony = ran.analyzers.witness.testimony()
     return testimony

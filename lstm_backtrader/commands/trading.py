@@ -155,6 +155,11 @@ def trade_and_show(
             tick=advance,
             ledger=Ledger(),
         )
+    if report.metrics["simulation"]["contract"] == "generic":
+        show(
+            "contract: the generic one, fees and first tier of a large linear venue; --contract names another, see "
+            "`lbt venues`"
+        )
     if "walk_forward" in report.metrics:
         show_all(folds_table(report.metrics["walk_forward"]))
     show_all(

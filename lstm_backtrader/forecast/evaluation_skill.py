@@ -42,9 +42,11 @@ def verdict_figures(
     else:
         notes.append("Without a shuffled control the call is against zero alone.")
     is_significant = against_zero.is_significant and (against_control is None or against_control.is_significant)
-    words = f"{name}: {'significant' if is_significant else 'not significant'}. {_said('zero', against_zero)}"
+    words = (
+        f"{name}: {'significant' if is_significant else 'not significant'}. Against {_said('zero', against_zero)}"
+    )
     if against_control is not None:
-        words += f"; {_said('its shuffled control', against_control)}"
+        words += f"; against {_said('its shuffled control', against_control)}"
     return {
         "is_significant": is_significant,
         "words": f"{words}.",
@@ -56,8 +58,8 @@ def verdict_figures(
 
 def _said(other: str, found: Call) -> str:
     if found.p is None:
-        return f"against {other}: not, too few folds to tell"
-    return f"against {other}: {found.word} ({found.difference:+.4f} ± {found.error:.4f}, p {found.p:.3f})"
+        return f"{other}: not, too few folds to tell"
+    return f"{other}: {found.word} ({found.difference:+.4f} ± {found.error:.4f}, p {found.p:.3f})"
 
 
 def _call(found: Call) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def _page(
         Tile("Runs", f"{len(runs):,}"),
     ]
     if luck.dsr is not None:
-        tiles.append(Tile("More than luck (DSR)", f"{luck.dsr:.0%}", f"after {len(runs):,} tries"))
+        tiles.append(Tile("Confidence it is not luck (DSR)", f"{luck.dsr:.0%}", f"after {len(runs):,} tries"))
     return Page(
         title=title,
         lead=f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.",

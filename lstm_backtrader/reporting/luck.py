@@ -77,7 +77,7 @@ class Luck:
         low, high = self.intervals.sharpe
         text = f"Sharpe ratio {self.sharpe:.2f}, {self.intervals.level:.0%} interval {low:.2f} to {high:.2f}"
         if self.dsr is not None and self.tries is not None:
-            text += f"; more than luck after {_counted(self.tries)} with a confidence of {self.dsr:.0%} (DSR)"
+            text += f"; confidence that it is more than luck, after {_counted(self.tries)}: {self.dsr:.0%} (DSR)"
         return text + "."
 
     def answer(self) -> str:

@@ -183,7 +183,7 @@ def _tiles(story: Story) -> list[Tile]:
             tiles.append(Tile("Liquidations", f"{liquidated:,}", beside, is_bad=liquidated > 0))
     if luck.dsr is not None and luck.tries is not None:
         tries = "1 try" if luck.tries == 1 else f"{luck.tries:,} tries"
-        tiles.append(Tile("More than luck (DSR)", f"{luck.dsr:.0%}", f"after {tries}"))
+        tiles.append(Tile("Confidence it is not luck (DSR)", f"{luck.dsr:.0%}", f"after {tries}"))
     elif luck.psr is not None:
         tiles.append(Tile("Above zero (PSR)", f"{luck.psr:.0%}", "were it the only try"))
     return tiles
