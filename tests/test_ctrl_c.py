@@ -1,5 +1,6 @@
 """Ctrl-C ends a command in the midst of a training at once, and leaves nothing half-written."""
 
+import copy
 import os
 import signal
 import subprocess
@@ -90,7 +91,7 @@ def test_a_walk_forward_leaves_its_finished_folds(interrupted, tmp_path):
 
 def test_an_evaluation_leaves_nothing(interrupted, tmp_path, tiny_artefact):
     # given
-    model = lbt.load_model(tiny_artefact)
+    model = copy.copy(lbt.load_model(tiny_artefact))  # the loaded one is everybody's
     training = {**model.manifest.training, "steps": 1_000_000}
     model.manifest = model.manifest.model_copy(update={"training": training})
     model.save(tmp_path / "model")
