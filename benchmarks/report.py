@@ -1,7 +1,8 @@
-"""Time, memory and size of a report of many bars: ``python -m benchmarks.report 525600``."""
+"""Time, memory and size of a report of many bars: ``python -m benchmarks.report [525600] [min]``."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
@@ -157,4 +158,8 @@ def main(bars: int, freq: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "min")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("bars", type=int, nargs="?", default=525_600, help="bars of the report")
+    parser.add_argument("freq", nargs="?", default="min", help="their length as pandas writes it")
+    given = parser.parse_args()
+    main(given.bars, given.freq)
