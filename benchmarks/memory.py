@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
 
 from benchmarks.measure import Outcome, Plan, check
+from benchmarks.peak import peak_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 BARS = 5_000_000
 HIDDEN = 64
-_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
 
 
 def peak_gigabytes(plan: Plan) -> Outcome:
@@ -49,7 +48,7 @@ def main(bars: int) -> None:
     np.exp(np.cumsum(close, out=close) * 1e-3, out=close)
     table = pd.DataFrame(dict.fromkeys(PRICES, close), index=index)
     known = model.predict(table.assign(volume=1.0))["forecast"].count()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT, known)
+    print(peak_bytes(), known)
 
 
 if __name__ == "__main__":

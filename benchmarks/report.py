@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import Outcome, Plan, check
+from benchmarks.peak import peak_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 YEAR_OF_MINUTES = 525_600
-_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
 _BARS_A_TRADE = 600
 _FEWEST = 17_520
 
@@ -149,7 +148,7 @@ def main(bars: int, freq: str) -> None:
         size = found.html.stat().st_size
     measured = {
         "seconds": time.process_time() - began,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT,
+        "peak": peak_bytes(),
         "size": size,
         "bars": bars,
         "reported": found.metrics["span"]["bars"],

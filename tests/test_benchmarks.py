@@ -1,8 +1,10 @@
 """The benchmarks compare what they claim to: every check at a small size, and what is written; never the time."""
 
 import json
+import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,3 +179,13 @@ def test_an_unknown_name_lists_the_rows(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         command_line(monkeypatch, [Row("engine", lambda plan: Outcome((1.0,), ""))], "--only", "engin e")
     assert "There are: engine" in capsys.readouterr().err
+
+
+def test_the_peak_of_a_process_leaves_out_the_one_that_started_it():
+    ballast = bytearray(300_000_000)
+    ballast[::4096] = b"x" * len(ballast[::4096])  # every page is there
+    code = "from benchmarks.peak import peak_bytes; print(peak_bytes())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    assert 1_000_000 < int(done.stdout) < 100_000_000 < len(ballast)
