@@ -163,7 +163,7 @@ def _marks(name: str, end: str, rows: pd.DataFrame, look: tuple[str, str]) -> Ma
         pd.DatetimeIndex(rows[f"{end}_time"]),
         _values(rows[f"{end}_price"]),
         symbol,  # type: ignore[arg-type]  # one of them, see above
-        colour,  # type: ignore[arg-type]
+        colour,  # type: ignore[arg-type]  # a str where a literal is meant
         [_said(row, end) for row in rows.to_dict("records")],
     )
 

@@ -31,7 +31,7 @@ Fact = tuple[str, str, str]  # key, name, how it reads
 def format_figure(value: object, kind: str, money_digits: int = 2) -> str:
     """A figure for people; `n/a` where it is undefined."""
     # the stubs of pandas know no `object`
-    if value is None or (not isinstance(value, str) and pd.isna(value)):  # type: ignore[call-overload]
+    if value is None or (not isinstance(value, str) and pd.isna(value)):  # type: ignore[call-overload]  # pandas takes any object
         return "n/a" if kind not in {"time", "price"} else "open"
     if kind == "time" and isinstance(value, pd.Timestamp):
         return f"{value:%Y-%m-%d %H:%M}"
